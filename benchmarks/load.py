@@ -115,6 +115,9 @@ def as_bare(source: Path, scratch: Path) -> Path:
     bare = scratch / "bare.git"
     work = ["git", f"--git-dir={bare}", f"--work-tree={source}", "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
+    # A commit of that many files would start the housekeeping in the background, which races with the repacking below.
+    for setting in ("gc.auto=0", "maintenance.auto=false"):
+        subprocess.run(["git", f"--git-dir={bare}", "config", *setting.split("=")], check=True)
     subprocess.run([*work, "add", "--all", "--force"], check=True)
     subprocess.run([*work, "commit", "-q", "-m", "simulated"], check=True)
     subprocess.run(["git", f"--git-dir={bare}", "repack", "-q", "-a", "-d"], check=True)
