@@ -249,9 +249,6 @@ def swap_sentences(tests: pd.DataFrame) -> list[str]:
         n = max(sharp["n_units"], shift["n_units"])
         if n == 0:
             continue
-        n_hard = (
-            round(sharp["only_hard"] / sharp["estimate"]) if isfinite(sharp["estimate"]) and sharp["only_hard"] else 0
-        )
         place = f"{hard} against {soft}, {family}, {shots} shots, {_count(int(n), unit)}"
         if isfinite(shift["p_value"]):
             moved = f"E changes by {shift['estimate']:.1f} ({_interval(shift)}, p = {_p(shift['p_value'])})"
@@ -261,18 +258,25 @@ def swap_sentences(tests: pd.DataFrame) -> list[str]:
                 if isfinite(shift["estimate"])
                 else "E undefined"
             )
-        stopped = ""
-        if n_hard:
-            stopped = f"; {int(sharp['only_hard'])} of {n_hard} sharp under the first stop being sharp, "
-            stopped += f"{int(sharp['only_soft'])} become sharp" + (
-                f" (exact McNemar p = {_p(sharp['p_value'])})" if isfinite(sharp["p_value"]) else ""
-            )
-        sentences.append(f"{place}: {moved}{stopped}.")
+        sentences.append(f"{place}: {moved}; {_stopped(sharp)}.")
     none = (
         "No task here carries two metrics of the same outputs with a value under both: what another metric would show cannot "
         "be said."
     )
     return sentences or [none]
+
+
+def _stopped(sharp: Row) -> str:
+    """What became of the units that are sharp under the first of two metrics."""
+    if sharp["n_units"] == 0:
+        return "no pair was tested for sharpness under both"
+    if not isfinite(sharp["estimate"]):
+        return f"none is sharp under the first, {int(sharp['only_soft'])} under the second"
+    n_hard = round(sharp["only_hard"] / sharp["estimate"]) if sharp["only_hard"] else 0
+    stop = f"{int(sharp['only_hard'])} of {n_hard}" if n_hard else "none of those"
+    stop += " sharp under the first stop being sharp"
+    test = f" (exact McNemar p = {_p(sharp['p_value'])})" if isfinite(sharp["p_value"]) else ""
+    return f"{stop}, {int(sharp['only_soft'])} become sharp{test}"
 
 
 def shift_sentences(shift: pd.DataFrame) -> list[str]:

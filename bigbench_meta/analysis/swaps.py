@@ -8,7 +8,8 @@ pair
 difference
     Soft minus hard, both oriented so that larger is better: below 0 the soft curve is less steep.
 sharp
-    The verdict ``sharp`` where the analysis was made, otherwise E > M - 1 (`units`); which one is said in the table.
+    The verdict ``sharp`` where the analysis was made, otherwise E > M - 1 (`units`); which one is said in the table. A
+    curve that no test was run on (its noise is unknown, say) is neither: its pair is undefined, and counted.
 unit
     The task: subtasks of a task are reduced to their median (or majority) first. Where the whole table is about one
     task, the family, and the conclusion is about that task only.

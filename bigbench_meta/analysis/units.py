@@ -40,7 +40,7 @@ class Criterion(NamedTuple):
 
     ``comparison`` is ``above`` (value > threshold, after orienting the score so that larger is better), ``above_line``
     (value > threshold (M - 1), where M - 1 is what a straight line scores), ``at_most`` (a p- or q-value) or ``is``
-    (the verdict ``sharp``, or ``emergent`` true).
+    (the verdict ``sharp`` of a tested curve, or ``emergent`` true).
     """
 
     name: str
@@ -78,15 +78,16 @@ def exceeds(curves: pd.DataFrame, criterion: Criterion) -> pd.Series[bool]:
     Below 4 scales no criterion on E is defined: with 3, |E| lies between 1 and 2 and a perfect step scores less than a
     straight line. A score of a lower-is-better metric is negated first; where the direction is unknown a signed criterion is missing.
     An E that is undefined because its median step is zero stays missing: use the floored E, which is defined there.
+    *Sharp* and *emergent* are missing where no test could be run (aggregates, unknown noise, few scales), and *emergent*
+    where nothing could have been a surprise; tested and not shown to be sharp is no case.
     """
     import pandas as pd
 
     if criterion.comparison == "is":
         if criterion.column == "emergent":
             return curves["emergent"].astype("boolean")
-        verdict = curves["verdict"].astype(str)
-        known = ~verdict.isin(["too_few_scales", "nan", ""])
-        return (verdict == "sharp").astype("boolean").where(known)
+        # Undecided because nothing could be tested is not the same as tested and not shown to be sharp.
+        return (curves["verdict"].astype(str) == "sharp").astype("boolean").where(curves["p_sharp"].notna())
     if criterion.column == "steps_ratio":
         # The sign cancels in E / L: a fall has the same ratio as a rise, so the orientation of E decides.
         e, line = oriented(curves, "emergence_score"), oriented(curves, "linearity")

@@ -46,6 +46,22 @@ def test_criteria_are_oriented_and_hold_out_what_is_undefined():
     assert [None if case is pd.NA else case for case in ratio] == [True, True, False, None, None, None]
 
 
+def test_a_curve_that_was_not_tested_is_no_case_and_no_other_unit():
+    """Undecided for want of a noise model says nothing of sharpness: held out, beside a tested curve that counts as no case."""
+    names = [
+        ("a", "sharp", 0.001),
+        ("b", "undecided", 0.2),
+        ("c", "undecided", np.nan),
+        ("d", "too_few_scales", np.nan),
+    ]
+    curves = make_curves([(task, task, "bleu", "higher", 12, 5.0, 3.0, True) for task, _, _ in names])
+    curves = curves.assign(verdict=[word for _, word, _ in names], p_sharp=[p for _, _, p in names])
+    sharp = exceeds(curves, BY_NAME["verdict sharp"])
+    assert [None if case is pd.NA else case for case in sharp] == [True, False, None, None]
+    units = count_units(curves, criteria=[BY_NAME["verdict sharp"]]).query("level == 'leaf'")
+    assert units["n_defined"].tolist() == [1, 1, 0, 0]
+
+
 def test_a_task_counts_once_per_metric_whatever_its_subtasks():
     """Three subtasks of which two exceed make one unit: a case by half and by any; one of three only by any."""
     rows = [("t", f"t:{i}", "exact_str_match", "higher", 12, e, 3.0, True) for i, e in enumerate([20.0, 20.0, 1.0])]

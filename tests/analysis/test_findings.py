@@ -215,8 +215,10 @@ def test_swaps():
 @pytest.mark.parametrize(
     ("n_units", "shift", "expected"),
     [
-        (3, -3.0, ["bleu against exact_str_match, F, 0 shots, 3 tasks: too few for a test of E (shift -3.0)."]),
-        (1, np.nan, ["bleu against exact_str_match, F, 0 shots, 1 task: E undefined."]),
+        (3, -3.0, [("bleu against exact_str_match, F, 0 shots, 3 tasks: too few for a test of E (shift -3.0); none is sharp "
+              "under the first, 1 under the second.")]),
+        (1, np.nan, [("bleu against exact_str_match, F, 0 shots, 1 task: E undefined; none is sharp under the first, 1 under the "
+                "second.")]),
         (0, np.nan, [("No task here carries two metrics of the same outputs with a value under both: what another metric "
                       "would show cannot be said.")]),
     ],
@@ -226,9 +228,23 @@ def test_swaps_of_few_tasks(n_units, shift, expected):
     common = {"hard": "bleu", "soft": "exact_str_match", "family": "F", "shots": 0, "unit": "task", "n_units": n_units}
     rows = [
         {"quantity": "emergence_score", "estimate": shift, "p_value": np.nan},
-        {"quantity": "sharp", "estimate": np.nan, "only_hard": 0, "only_soft": 0, "p_value": np.nan},
+        {"quantity": "sharp", "estimate": np.nan, "only_hard": 0, "only_soft": 1, "p_value": np.nan},
     ]
     assert swap_sentences(pd.DataFrame([common | row for row in rows])) == expected
+
+
+def test_sharpness_that_does_not_stop_or_was_not_tested_is_said():
+    """No sharp unit stops: that is told as well; and where no pair was tested under both metrics, nothing stops."""
+    common = {"hard": "exact_str_match", "soft": "bleu", "family": "F", "shots": 0, "unit": "task", "p_value": np.nan}
+    shift = {"quantity": "emergence_score", "n_units": 4, "estimate": -3.0}
+    kept = {"quantity": "sharp", "n_units": 4, "estimate": 0.0, "only_hard": 0, "only_soft": 1}
+    untested = {"quantity": "sharp", "n_units": 0, "estimate": np.nan, "only_hard": 0, "only_soft": 0}
+    (first,) = swap_sentences(pd.DataFrame([common | shift, common | kept]))
+    assert first.endswith("none of those sharp under the first stop being sharp, 1 become sharp.")
+    (second,) = swap_sentences(pd.DataFrame([common | shift, common | untested]))
+    assert second.endswith(
+        "4 tasks: too few for a test of E (shift -3.0); no pair was tested for sharpness under both."
+    )
 
 
 def test_common_shift():

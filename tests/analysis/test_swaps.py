@@ -39,10 +39,23 @@ def test_pairs_are_oriented_and_classified():
 
 def test_calibrated_verdicts_replace_the_cut_where_they_exist():
     """With verdicts a curve is sharp by its verdict, whatever its E."""
-    curves = curves_of([20.0, 20.0], [4.0, 4.0]).assign(verdict=["sharp", "smooth", "smooth", "smooth"])
+    curves = curves_of([20.0, 20.0], [4.0, 4.0]).assign(verdict=["sharp", "smooth", "smooth", "smooth"], p_sharp=0.5)
     pairs = swap_pairs(curves)
     assert pairs["sharp_hard"].tolist() == [True, False]
     assert set(pairs["sharp_by"]) == {"verdict sharp"}
+
+
+def test_a_curve_that_no_test_was_run_on_has_not_stopped_being_sharp():
+    """Six tasks sharp under the hard metric whose Brier noise is unknown: every pair is undefined and nothing is concluded."""
+    curves = curves_of([20.0] * 6, [4.0] * 6)
+    hard = curves["metric"] == HARD
+    curves = curves.assign(verdict=np.where(hard, "sharp", "undecided"), p_sharp=np.where(hard, 0.001, np.nan))
+    pairs = swap_pairs(curves)
+    assert pairs[["sharp_soft", "stops_being_sharp"]].isna().all(axis=None)
+    row = swap_tests(pairs, rng=np.random.default_rng(0), draws=19).set_index("quantity").loc["sharp"]
+    assert (row["n_units"], row["n_undefined"]) == (0, 6)
+    assert math.isnan(row["estimate"])
+    assert math.isnan(row["p_value"])
 
 
 def test_share_that_stops_and_mcnemar():
