@@ -88,6 +88,7 @@ def run(
     seed: int = 0,
     draws: int = 999,
     items: Path | None = None,
+    lengths: Path | None = None,
     metrics_file: Path | None = None,
     human: Path | None = None,
     force: bool = False,
@@ -112,6 +113,8 @@ def run(
         Most draws of the null per test.
     items : Path, optional
         CSV file ``task, n_items`` and, where needed, ``subtask, family``: the items behind each point.
+    lengths : Path, optional
+        CSV file ``task, target_length`` and, where needed, ``subtask``: tokens of the targets.
     metrics_file : Path, optional
         CSV file of your own rows of the metric registry, as for `bigbench_meta.metrics`.
     human : Path, optional
@@ -131,7 +134,7 @@ def run(
     Raises
     ------
     BigbenchMetaError
-        The source, its files, ``items`` or ``out`` cannot be used; nothing is written then.
+        The source, its files, ``items``, ``lengths`` or ``out`` cannot be used; nothing is written then.
     """
     import numpy as np
 
@@ -148,10 +151,11 @@ def run(
     clock = _Clock(progress)
     rng = np.random.default_rng(seed)
     with clock.stage("load"):
-        results, kind, known_items, definitions = _load(
+        results, kind, known_items, definitions, known_lengths = _load(
             source, rng=rng, strict=strict, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress
         )
         items_table = known_items if items is None else read_items(items)
+        lengths_table = known_lengths if lengths is None else read_lengths(lengths)
     with clock.stage("analyse"):
         analysis = analyze(
             results,
@@ -159,6 +163,7 @@ def run(
             draws=draws,
             items=items_table,
             definitions=definitions,
+            lengths=lengths_table,
             registry=registry,
             progress=progress,
         )
@@ -172,7 +177,7 @@ def run(
             results, analysis, kind=kind, counts=counts,
             arguments={"source": results.source, "ref": ref, "seed": seed, "draws": draws, "strict": strict,
                        **{name: None if path is None else path.name
-                          for name, path in (("items", items), ("metrics_file", metrics_file), ("human", human))}},
+                          for name, path in (("items", items), ("lengths", lengths), ("metrics_file", metrics_file), ("human", human))}},
         ) | {"findings": list(sentences)}  # fmt: skip
         # The page is made of the tables as they will be read from the folder, so that `report` makes the same again.
         page = page_of_run(as_read_back(tables), provenance)
@@ -191,9 +196,9 @@ def _load(
     cache_dir: Path | None,
     offline: bool,
     progress: Progress | None,
-) -> tuple[Results, str, pd.DataFrame | None, pd.DataFrame | None]:
-    """Load a source: results, kind, the items behind its points where the package knows them, its task definitions."""
-    from bigbench_meta.experiments.ladder.packaged import packaged_items, packaged_ladder
+) -> tuple[Results, str, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
+    """Load a source: results, kind, items behind its points, its task definitions, target lengths; None where unknown."""
+    from bigbench_meta.experiments.ladder.packaged import packaged_items, packaged_ladder, packaged_lengths
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loader import is_table, load_results
     from bigbench_meta.loading.definitions import task_definitions
@@ -203,22 +208,22 @@ def _load(
 
     if source == LADDER:
         results = load_results(fetch(str(packaged_ladder())), strict=strict, cache_dir=cache_dir)
-        return replace(results, source=PACKAGED_SOURCE), "real", packaged_items(), None
+        return replace(results, source=PACKAGED_SOURCE), "real", packaged_items(), None, packaged_lengths()
     if source == SIMULATED:
         with tempfile.TemporaryDirectory() as folder:
             made = simulate(Path(folder) / "repository", rng=rng, tasks=_SIMULATED_TASKS)
             results = load_results(fetch(str(made.path)), strict=strict, use_cache=False)
         known = made.truth[["task", "subtask", "family", "n_items"]].drop_duplicates(["task", "subtask", "family"])
-        return replace(results, source="a simulated repository"), "simulated", known, None
+        return replace(results, source="a simulated repository"), "simulated", known, None, None
     if is_table(source):
         if ref is not None:
             raise LoadError(f"{source} is a table, which has no versions; leave ref={ref!r} away")
         results = load_results(source, strict=strict)
         simulated = results.frame["task"].astype(str).str.startswith(TASK_PREFIX).any()
-        return results, "simulated" if simulated else "user", None, None
+        return results, "simulated" if simulated else "user", None, None, None
     checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
     results = load_results(checkout, strict=strict, cache_dir=cache_dir)
-    return results, "simulated" if _is_simulated(checkout) else "real", None, task_definitions(checkout)
+    return results, "simulated" if _is_simulated(checkout) else "real", None, task_definitions(checkout), None
 
 
 def _is_simulated(checkout: Checkout) -> bool:
@@ -253,6 +258,22 @@ def read_items(path: Path) -> pd.DataFrame:
             f"{path}: column(s) {', '.join(sorted(missing))} missing; expected task, n_items[, subtask, family]"
         )
     return table[[name for name in ("task", "subtask", "family", "n_items") if name in table.columns]]
+
+
+def read_lengths(path: Path) -> pd.DataFrame:
+    """Read target lengths from a CSV file: ``task, target_length`` and, where needed, ``subtask``.
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read; what is wrong in it `bigbench_meta.analyze` says.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, dtype={"task": str, "subtask": str})
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
+        raise TableError(f"{path}: cannot be read as CSV: {err}; expected columns task, target_length") from err
 
 
 def _counts(results: Results, analysis: Analysis) -> dict[str, int]:

@@ -158,6 +158,43 @@ def test_items_file(tmp_path):
         read_items(tmp_path / "none.csv")
 
 
+def test_lengths_file(tmp_path):
+    """Target lengths given in a file make the table and its place on the page; a bad file is refused before the work."""
+    scales = (1e7, 1e8, 1e9, 1e10)
+    rows = [
+        (
+            f"{word} words",
+            metric,
+            scale,
+            2.0 ** (-(length if metric == "exact_str_match" else 1) * (scale / 1e8) ** -0.3),
+        )
+        for word, length in (("two", 2), ("five", 5))
+        for scale in scales
+        for metric in ("exact_str_match", "per_token_accuracy")
+    ]
+    frame = pd.DataFrame(rows, columns=["subtask", "metric", "scale", "score"])
+    frame.assign(task="mine", family="F", model=frame["scale"].map("{:g}".format)).to_csv(
+        tmp_path / "own.csv", index=False
+    )
+    (tmp_path / "items.csv").write_text("task,n_items\nmine,200\n")
+    (tmp_path / "lengths.csv").write_text("task,subtask,target_length\nmine,two words,2\nmine,five words,5\n")
+    arguments = ["run", "--source", str(tmp_path / "own.csv"), "--items", str(tmp_path / "items.csv"), "--draws", "19"]
+    arguments += ["--out", str(tmp_path / "out"), "--lengths"]
+    done = CliRunner().invoke(main, [*arguments, str(tmp_path / "lengths.csv")])
+    assert done.exit_code == 0, done.stderr
+    table = pd.read_csv(tmp_path / "out" / "tables" / "lengths.csv").set_index("quantity")
+    assert table.loc[["exponent", "length power"], "estimate"].tolist() == pytest.approx([0.3, 1.0], rel=1e-3)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "The full law, where target lengths are known" in page
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
+    assert provenance["arguments"]["lengths"] == "lengths.csv"
+    (tmp_path / "bad.csv").write_text("task,target_length\nmine,none\n")
+    refused = CliRunner().invoke(main, [*arguments, str(tmp_path / "bad.csv"), "--force"])
+    assert (refused.exit_code, "target_length of task 'mine'" in refused.stderr) == (1, True)
+    missing = CliRunner().invoke(main, ["analyze", str(tmp_path / "own.csv"), "--lengths", str(tmp_path / "no.csv")])
+    assert (missing.exit_code, "expected columns task, target_length" in missing.stderr) == (1, True)
+
+
 @pytest.mark.real
 def test_published_scores_from_end_to_end(shared_data, tmp_path):
     """The published scores: 120 tasks by 12 models, no problem found, the known top curve, everything written."""

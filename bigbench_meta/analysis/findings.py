@@ -44,6 +44,7 @@ def findings(analysis: Analysis) -> list[str]:
         *agreement_sentences(analysis.agreement),
         *concentration_sentences(analysis.concentration),
         *swap_sentences(analysis.swap_tests),
+        *length_sentences(analysis.lengths),
         *shift_sentences(analysis.common_shift),
         *limit_sentences(analysis.claims, families=sorted(set(measured["family"]))),
     ]
@@ -277,6 +278,52 @@ def _stopped(sharp: Row) -> str:
     stop += " sharp under the first stop being sharp"
     test = f" (exact McNemar p = {_p(sharp['p_value'])})" if isfinite(sharp["p_value"]) else ""
     return f"{stop}, {int(sharp['only_soft'])} become sharp{test}"
+
+
+def length_sentences(lengths: pd.DataFrame) -> list[str]:
+    """What target lengths add: the full law, and the tokens that exact match behaves as if it had. One sentence a task."""
+    sentences = []
+    for (task, shots), part in lengths[lengths["target_length"].notna() | (lengths["subtask"] == "")].groupby(
+        ["task", "shots"], sort=True
+    ):
+        law = part[part["quantity"] == "exponent"]
+        said = [_law(law, power=part[part["quantity"] == "length power"])] if len(law) else []
+        effective = part[(part["quantity"] == "effective length") & part["p_value"].notna()]
+        if len(effective):
+            differs = effective[effective["q_value"] <= 0.05]
+            fewer = int((differs["estimate"] < differs["target_length"]).sum())
+            longest = effective["target_length"].max()
+            shown = [
+                f"{row['estimate']:.1f} ({row['low']:.1f} to {row['high']:.1f}, {row['family']})"
+                for row in effective[effective["target_length"] == longest].to_dict("records")
+            ]
+            said.append(
+                f"by the per-token accuracy of the same outputs exact match behaves as if targets had fewer tokens than they "
+                f"have in {fewer} of {len(effective)} curves and more in {len(differs) - fewer} (q <= .05; 95% intervals): at "
+                f"length {longest:g} as if {', '.join(shown)}"
+            )
+        if said:
+            sentences.append(f"{task}, {shots} shots, target lengths known: {'; '.join(said)}.")
+    none = (
+        "No task here has a known target length with several lengths or a per-token score of the same outputs: the full law "
+        "with its length cannot be tested."
+    )
+    return sentences or [none]
+
+
+def _law(law: pd.DataFrame, *, power: pd.DataFrame) -> str:
+    """The law with its length, fitted or refused, over the families of one task."""
+    refused = law[law["estimate"].isna()]
+    parts = []
+    if len(refused):
+        why = ", ".join(sorted(word.replace("_", " ") for word in set(refused["reason"])))
+        parts.append(f"refused for {len(refused)} of {_count(len(law), 'family')} ({why})")
+    for row, other in zip(law.to_dict("records"), power.to_dict("records"), strict=True):
+        if isfinite(row["estimate"]):
+            parts.append(
+                f"exponent {_estimate(row)} for at most 0.34 and length power {_estimate(other)} for 1 ({row['family']})"
+            )
+    return f"the law exp(-L^b (N/c)^alpha) is fitted to all lengths: {'; '.join(parts)}"
 
 
 def shift_sentences(shift: pd.DataFrame) -> list[str]:

@@ -9,14 +9,16 @@ length power b
     1 if tokens succeed or fail independently of each other and of the length, as the paper assumes; below 1 where long
     targets are easier than that, 0 where the length does not matter.
 effective length
-    The l for which ``A = p^l``, p the per-token accuracy of the same outputs: L under the paper's assumption.
+    The l for which ``A = p^l``, p the per-token accuracy of the same outputs: L under the paper's assumption, less where
+    tokens of one output fail together.
 
 Notes
 -----
 ``log(-log A) = b0 + alpha log N + b log L`` is linear, so the failures, binomial with chance ``1 - exp(-exp(eta))``, are
 fitted by a generalised linear model with the complementary log-log link [2]_. Standard errors are scaled by the Pearson
 dispersion where it exceeds 1 (seeds, prompts, and any misfit of the law), intervals and tests use Student's t on the
-residual degrees of freedom. The unit of independence is a point: one model at one length.
+residual degrees of freedom. The unit of independence is a point: one model at one length. That all lengths are measured
+on the same models is not allowed for beyond the dispersion.
 
 References
 ----------
@@ -26,18 +28,14 @@ References
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from bigbench_meta.analysis.laws import DEFAULT_BOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    import pandas as pd
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
@@ -47,10 +45,8 @@ LEVEL = 0.95
 MIN_LENGTHS, MIN_POINTS = 2, 5
 # Points five item errors off the law: a multiple of its standard errors no longer mends that.
 WORST_DISPERSION = 25.0
-EXACT, PER_TOKEN = "exact_str_match", "per_token_accuracy"
-# How subtasks name their target length.
-_LENGTH = re.compile(r"length[_ -]?(\d+)$")
-# Newton steps and the change of eta after which they have settled; eta beyond 30 is success 0 or 1 to the last digit.
+UNIDENTIFIED, MISFIT = "not_identified", "law_does_not_fit"
+# Newton steps and the change of eta below which they have settled; eta beyond 30 is success 0 or 1 to the last digit.
 _STEPS, _SETTLED, _FARTHEST = 60, 1e-9, 30.0
 
 
@@ -98,34 +94,59 @@ class _Glm(NamedTuple):
     dof: int
 
 
-def _fit(failures: Vector, trials: Vector, *, columns: Vector, offset: Vector) -> _Glm | None:
-    """Binomial regression of failures with the complementary log-log link, by scoring; None if it does not settle."""
+def _log_likelihood(failures: Vector, trials: Vector, eta: Vector) -> float:
+    hazard = np.exp(eta)
+    return float((special.xlogy(failures, -np.expm1(-hazard)) - (trials - failures) * hazard).sum())
+
+
+def _fit(failures: Vector, trials: Vector, *, columns: Vector, offset: Vector) -> _Glm | str:
+    """Binomial regression of failures with the complementary log-log link, or why the likelihood has no finite maximum.
+
+    The log-likelihood is concave, so that Newton's method with its steps halved until it rises finds the one maximum.
+    Scoring by expected information does not settle in reasonable time where the law is far from the points.
+    """
     share = (failures + 0.5) / (trials + 1.0)
-    eta = np.log(-np.log1p(-share))
-    coefficients: Vector = np.asarray(np.linalg.lstsq(columns, eta - offset, rcond=None)[0], np.float64)
+    coefficients: Vector = np.asarray(
+        np.linalg.lstsq(columns, np.log(-np.log1p(-share)) - offset, rcond=None)[0], np.float64
+    )
+
+    def bounded(coefficients: Vector) -> Vector:
+        return np.asarray(np.clip(columns @ coefficients + offset, -_FARTHEST, np.log(_FARTHEST)))
+
     for _ in range(_STEPS):
-        eta = np.clip(columns @ coefficients + offset, -_FARTHEST, np.log(_FARTHEST))
+        eta = bounded(coefficients)
         hazard = np.exp(eta)
-        success = np.exp(-hazard)
-        slope = hazard * success  # d failure / d eta
-        weight = trials * slope**2 / np.maximum(success * -np.expm1(-hazard), 1e-300)
-        residual = (failures / trials + np.expm1(-hazard)) / np.maximum(slope, 1e-300)
-        information = columns.T @ (weight[:, None] * columns)
+        pull = hazard / np.expm1(hazard)  # d log(failure) / d eta
+        gradient = columns.T @ (failures * pull - (trials - failures) * hazard)
+        curvature = failures * pull * np.maximum(hazard / -np.expm1(-hazard) - 1.0, 0.0) + (trials - failures) * hazard
+        information = columns.T @ (curvature[:, None] * columns)
         if not np.isfinite(information).all() or np.linalg.cond(information) > 1 / np.finfo(float).eps:
-            return None
-        step = np.linalg.solve(information, columns.T @ (weight * residual))
+            return UNIDENTIFIED
+        step = np.linalg.solve(information, gradient)
         # A step of more than 2 in eta overshoots where points are near 0 or 1.
         step *= min(1.0, 2.0 / max(float(np.abs(columns @ step).max()), 1e-12))
+        before = _log_likelihood(failures, trials, eta)
+        while (
+            np.abs(columns @ step).max() >= _SETTLED
+            and _log_likelihood(failures, trials, bounded(coefficients + step)) < before
+        ):
+            step /= 2.0
         coefficients = coefficients + step
         if np.abs(columns @ step).max() < _SETTLED:
-            dof = len(failures) - columns.shape[1]
-            # Half a success, or failure, where the law says none at all: one stray item is no misfit.
-            held = np.clip(success, 0.5 / (trials + 1), 1 - 0.5 / (trials + 1))
-            pearson = float((trials * (failures / trials - 1 + held) ** 2 / (held * (1 - held))).sum())
-            return _Glm(
-                coefficients, np.asarray(np.linalg.inv(information), np.float64), pearson / dof if dof else np.nan, dof
-            )
-    return None
+            return _described(coefficients, failures, trials, columns=columns, hazard=np.exp(bounded(coefficients)))
+    return UNIDENTIFIED
+
+
+def _described(coefficients: Vector, failures: Vector, trials: Vector, *, columns: Vector, hazard: Vector) -> _Glm:
+    """Covariance by expected information, and Pearson's dispersion, of a fit with these coefficients."""
+    success = np.exp(-hazard)
+    weight = trials * (hazard * success) ** 2 / np.maximum(success * -np.expm1(-hazard), 1e-300)
+    information = columns.T @ (weight[:, None] * columns)
+    dof = len(failures) - columns.shape[1]
+    # Half a success, or failure, where the law says none at all: one stray item is no misfit.
+    held = np.clip(success, 0.5 / (trials + 1), 1 - 0.5 / (trials + 1))
+    pearson = float((trials * (failures / trials - 1 + held) ** 2 / (held * (1 - held))).sum())
+    return _Glm(coefficients, np.asarray(np.linalg.inv(information), np.float64), pearson / dof if dof else np.nan, dof)
 
 
 def _estimate(glm: _Glm, at: int, *, null: float) -> Estimate:
@@ -149,7 +170,7 @@ def length_law(accuracy: Vector, *, lengths: Vector, scales: Vector, n_items: Ve
         NaN with a reason for fewer than two lengths or two scales (``one_length``, ``one_scale``), fewer than 5 points
         (``too_few_points``), where no finite law fits (``not_identified``: all successes or all failures, or a clean
         step), or where points scatter about the best one with more than 25 times the item variance (``law_does_not_fit``:
-        the dispersion stands, nothing else would mean anything).
+        the dispersion stands, nothing else would mean anything). Intervals are 95%, Student's t.
 
     Notes
     -----
@@ -171,10 +192,10 @@ def length_law(accuracy: Vector, *, lengths: Vector, scales: Vector, n_items: Ve
         return LengthLaw(_NONE, _NONE, np.nan, len(accuracy), reason)
     columns = np.column_stack([np.ones(len(accuracy)), np.log(scales / np.median(scales)), np.log(lengths)])
     glm = _fit((1.0 - accuracy) * n_items, n_items, columns=columns, offset=np.zeros(len(accuracy)))
-    if glm is None:
-        return LengthLaw(_NONE, _NONE, np.nan, len(accuracy), "not_identified")
+    if isinstance(glm, str):
+        return LengthLaw(_NONE, _NONE, np.nan, len(accuracy), glm)
     if glm.dispersion > WORST_DISPERSION:
-        return LengthLaw(_NONE, _NONE, glm.dispersion, len(accuracy), "law_does_not_fit")
+        return LengthLaw(_NONE, _NONE, glm.dispersion, len(accuracy), MISFIT)
     slope = _estimate(glm, 1, null=-DEFAULT_BOUND)
     beyond = slope.value < -DEFAULT_BOUND
     one_sided = slope.p_value / 2 if beyond else 1 - slope.p_value / 2
@@ -189,13 +210,21 @@ def effective_length(accuracy: Vector, *, per_token: Vector, length: float, n_it
     ----------
     accuracy, per_token, n_items : (M,) arrays: exact match and per-token accuracy of the same outputs, in [0, 1], and
         items behind a point.
-    length : tokens of the target.
+    length : tokens of the target; NaN where unknown or not one number: then l is estimated and nothing is tested.
+
+    Returns
+    -------
+    EffectiveLength
+        With the 95% interval and the two-sided p-value of l = ``length``. NaN with a reason for fewer than two different
+        per-token accuracies (``one_scale``) or 5 points (``too_few_points``), all successes or all failures
+        (``not_identified``), two measures that are one (``same_scores``, as for one token), or points that the best l
+        misses by more than 25 times the item variance (``law_does_not_fit``). ``length_unknown`` leaves the p-value NaN.
 
     Notes
     -----
     Points with a per-token accuracy of 0 or 1 say nothing of l and are left out, counted. The error of the per-token
     accuracy itself, which rests on ``length`` times as many tokens, is not allowed for: p-values are a little small
-    where the length is 1 or 2.
+    where the length is 2 or 3.
 
     Examples
     --------
@@ -208,86 +237,29 @@ def effective_length(accuracy: Vector, *, per_token: Vector, length: float, n_it
     left_out = int((~inside).sum())
     accuracy, per_token, n_items = accuracy[inside], per_token[inside], n_items[inside]
     reason = _too_little(accuracy, {"one_scale": per_token})
+    if not reason and np.array_equal(accuracy, per_token):
+        reason = "same_scores"
     if reason:
         return EffectiveLength(_NONE, np.nan, len(accuracy), left_out, reason)
     offset = np.log(-np.log(per_token))
     glm = _fit((1.0 - accuracy) * n_items, n_items, columns=np.ones((len(accuracy), 1)), offset=offset)
-    if glm is None:
-        return EffectiveLength(_NONE, np.nan, len(accuracy), left_out, "not_identified")
+    if isinstance(glm, str):
+        return EffectiveLength(_NONE, np.nan, len(accuracy), left_out, glm)
+    if glm.dispersion > WORST_DISPERSION:
+        return EffectiveLength(_NONE, glm.dispersion, len(accuracy), left_out, MISFIT)
     log_length = _estimate(glm, 0, null=float(np.log(length)))
     low, value, high = np.exp([log_length.low, log_length.value, log_length.high]).tolist()
     estimate = Estimate(value, low, high, log_length.p_value)
-    return EffectiveLength(estimate, glm.dispersion, len(accuracy), left_out, "")
+    reason = "" if np.isfinite(length) else "length_unknown"
+    return EffectiveLength(estimate, glm.dispersion, len(accuracy), left_out, reason)
 
 
 def _too_little(accuracy: Vector, varied: dict[str, Vector]) -> str:
+    if len(accuracy) == 0:
+        return "too_few_points"
     for reason, values in varied.items():
         if len(np.unique(values)) < MIN_LENGTHS:
             return reason
     if len(accuracy) < MIN_POINTS:
         return "too_few_points"
-    return "not_identified" if accuracy.max() == accuracy.min() and accuracy.max() in (0.0, 1.0) else ""
-
-
-def length_tests(frame: pd.DataFrame, *, items: pd.DataFrame) -> pd.DataFrame:
-    """Fit the length law and the effective lengths of every task whose subtasks name their target length.
-
-    Parameters
-    ----------
-    frame
-        RESULTS. Subtasks whose name ends in ``length_L`` are used; repeats of a point are averaged.
-    items
-        ``task, subtask, n_items``: the items behind each point. A subtask without a row is left out.
-
-    Returns
-    -------
-    DataFrame
-        Per task, family and shots one row ``quantity`` = ``exponent``, one ``length power`` and, where
-        `PER_TOKEN` exists, one ``effective length`` per length (column ``length``, missing in the other rows), with
-        ``estimate, low, high, p_value, dispersion, n_points, n_left_out, reason``. Empty if no subtask names a length.
-    """
-    import pandas as pd
-
-    columns = ["task", "family", "shots", "quantity", "length", "estimate", "low", "high", "p_value", "dispersion"]
-    columns += ["n_points", "n_left_out", "reason"]
-    used = frame[frame["metric"].isin([EXACT, PER_TOKEN]) & ~frame["is_aggregate"].to_numpy(bool)]
-    found = used["subtask"].astype(str).str.extract(_LENGTH)[0]
-    used = used.assign(length=pd.to_numeric(found))[found.notna()]
-    for name in ("task", "subtask", "family", "metric"):
-        used[name] = used[name].astype(str)
-    key = ["task", "family", "shots"]
-    wide = used.pivot_table("score", [*key, "subtask", "length", "scale"], "metric").reset_index()
-    if EXACT not in wide:
-        return pd.DataFrame(columns=columns)
-    wide = wide.merge(items[["task", "subtask", "n_items"]].drop_duplicates(), on=["task", "subtask"])
-    rows = [place for name, part in wide.groupby(key, sort=True) for place in _rows(name, part.dropna(subset=[EXACT]))]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _rows(key: Hashable, part: pd.DataFrame) -> list[tuple[object, ...]]:
-    def values(table: pd.DataFrame, name: str) -> Vector:
-        return table[name].to_numpy(np.float64)
-
-    place = tuple(key) if isinstance(key, tuple) else (key,)
-    law = length_law(
-        values(part, EXACT),
-        lengths=values(part, "length"),
-        scales=values(part, "scale"),
-        n_items=values(part, "n_items"),
-    )
-    rest = (law.dispersion, law.n_points, 0, law.reason)
-    rows: list[tuple[object, ...]] = [
-        (*place, "exponent", np.nan, *law.exponent, *rest),
-        (*place, "length power", np.nan, *law.power, *rest),
-    ]
-    if PER_TOKEN in part:
-        for length, own in part.dropna(subset=[PER_TOKEN]).groupby("length"):
-            found = effective_length(
-                values(own, EXACT),
-                per_token=values(own, PER_TOKEN),
-                length=float(str(length)),
-                n_items=values(own, "n_items"),
-            )
-            rest = (found.dispersion, found.n_points, found.n_left_out, found.reason)
-            rows.append((*place, "effective length", length, *found.length, *rest))
-    return rows
+    return UNIDENTIFIED if accuracy.max() == accuracy.min() and accuracy.max() in (0.0, 1.0) else ""

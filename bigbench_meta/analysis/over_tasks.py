@@ -1,4 +1,4 @@
-"""From analysed curves to findings over tasks: concentration, metric swaps and claims, each by its own module."""
+"""From analysed curves to findings over tasks: concentration, metric swaps, claims and target lengths, each by its own module."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bigbench_meta.analysis.agreement import claims_against_curves
 from bigbench_meta.analysis.claims import claims, preferred_metrics
 from bigbench_meta.analysis.common_shift import common_shift
 from bigbench_meta.analysis.concentration import claims_concentration, curves_concentration
+from bigbench_meta.analysis.length_table import length_tests
 from bigbench_meta.analysis.sensitivity import specification_curve
 from bigbench_meta.analysis.swaps import swap_pairs, swap_tests
 
@@ -30,6 +31,7 @@ class OverTasks(NamedTuple):
     claims: pd.DataFrame
     agreement: pd.DataFrame
     common_shift: pd.DataFrame
+    lengths: pd.DataFrame
 
 
 def over_tasks(
@@ -39,10 +41,11 @@ def over_tasks(
     rng: np.random.Generator,
     draws: int,
     registry: pd.DataFrame | None = None,
+    lengths: pd.DataFrame | None = None,
 ) -> OverTasks:
     """Ask of analysed CURVES, and the RESULTS ``frame`` they were made of, what can be said over tasks.
 
-    Each table gets random numbers of its own from ``rng``.
+    Each table gets random numbers of its own from ``rng``. ``lengths`` as for `analyze`.
     """
     import pandas as pd
 
@@ -60,4 +63,5 @@ def over_tasks(
         claims=against.tasks,
         agreement=against.agreement,
         common_shift=common_shift(frame, rng=of_shift, draws=draws, registry=registry),
+        lengths=length_tests(frame, curves=curves, lengths=lengths),
     )

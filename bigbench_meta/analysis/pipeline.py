@@ -19,6 +19,7 @@ from bigbench_meta.analysis.inference import (
     typical_curves,
 )
 from bigbench_meta.analysis.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
+from bigbench_meta.analysis.length_table import given_lengths
 from bigbench_meta.analysis.montecarlo import EXCEEDANCES, Sampling
 from bigbench_meta.analysis.over_tasks import over_tasks
 from bigbench_meta.analysis.predictability import HELD_OUT, MIN_SEEN
@@ -68,7 +69,7 @@ class Analysis:
     sweep : one row per (curve, exponent bound): p of sharpness against that bound.
     points : one row per (curve, scale): the score, its standard error from items alone and with overdispersion.
     noise : one row per group of curves whose noise is pooled: overdispersion (items) or scatter (no items).
-    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift : findings over tasks,
+    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths : findings over tasks,
         as `bigbench_meta.analysis.over_tasks.OverTasks` describes them.
     settings : every choice and count, ready for JSON.
     """
@@ -85,6 +86,7 @@ class Analysis:
     claims: pd.DataFrame
     agreement: pd.DataFrame
     common_shift: pd.DataFrame
+    lengths: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -96,6 +98,7 @@ def analyze(
     draw_limit: int = DRAW_LIMIT,
     items: pd.DataFrame | None = None,
     definitions: pd.DataFrame | None = None,
+    lengths: pd.DataFrame | None = None,
     registry: pd.DataFrame | None = None,
     every_metric: bool | None = None,
     workers: int | None = None,
@@ -118,6 +121,8 @@ def analyze(
         it, facts about BIG-G's tasks are used where the scores do not contradict them.
     definitions : items counted in a source's own ``task.json``, by `bigbench_meta.loading.definitions.task_definitions`;
         they stand in for the packaged facts about the tasks that they name.
+    lengths : frame ``task, target_length`` and, where needed, ``subtask``: tokens of the targets. Without it, a subtask
+        whose name ends in ``length_L`` has L; see `bigbench_meta.analysis.length_table.length_tests`.
     registry : the metric registry as `bigbench_meta.metrics` returns it; the packaged one by default.
     every_metric : test the curves of all metrics, not only of the preferred ones. By default up to 4,000 curves.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
@@ -132,7 +137,8 @@ def analyze(
     Raises
     ------
     AnalysisError
-        If there is no curve at all, ``draws`` is below 19 (no p-value could reach 5%), or ``items`` is malformed.
+        If there is no curve at all, ``draws`` is below 19 (no p-value could reach 5%), or ``items`` or ``lengths`` is
+        malformed.
 
     Notes
     -----
@@ -143,6 +149,8 @@ def analyze(
     """
     from bigbench_meta.metrics import metrics
 
+    if lengths is not None:
+        given_lengths(lengths)  # a fault in it is said before the work, not after it
     choices = Choices(
         draws=draws,
         draw_limit=draw_limit,
@@ -155,7 +163,9 @@ def analyze(
     )
     found = infer_curves(results, rng=rng, choices=choices)
     over_rng = np.random.default_rng([found.settings["seed_drawn"], 1])
-    over = over_tasks(found.curves, frame_of(results), rng=over_rng, draws=draws, registry=choices.registry)
+    over = over_tasks(
+        found.curves, frame_of(results), rng=over_rng, draws=draws, registry=choices.registry, lengths=lengths
+    )
     return Analysis(**found._asdict(), **over._asdict())
 
 

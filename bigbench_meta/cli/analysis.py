@@ -60,6 +60,7 @@ def analyze_command(
     seed: int,
     draws: int,
     items: Path | None,
+    lengths: Path | None,
     metrics_file: Path | None,
     force: bool,
     ref: str | None,
@@ -74,10 +75,11 @@ def analyze_command(
     from bigbench_meta.loader import load_results
     from bigbench_meta.loading.definitions import task_definitions
     from bigbench_meta.metrics import metrics
-    from bigbench_meta.run import read_items
+    from bigbench_meta.run import read_items, read_lengths
 
     registry = metrics(metrics_file)
     known = None if items is None else read_items(items)
+    known_lengths = None if lengths is None else read_lengths(lengths)
     got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline)
     results = load_results(got, cache_dir=cache_dir)
     with shown_progress() as progress:
@@ -87,6 +89,7 @@ def analyze_command(
             draws=draws,
             items=known,
             definitions=None if isinstance(got, Path) else task_definitions(got),
+            lengths=known_lengths,
             registry=registry,
             progress=progress,
         )
@@ -116,6 +119,7 @@ def run_command(
     seed: int,
     draws: int,
     items: Path | None,
+    lengths: Path | None,
     metrics_file: Path | None,
     force: bool,
     strict: bool,
@@ -130,8 +134,8 @@ def run_command(
 
     with shown_progress() as progress:
         made = run(
-            source, out=out, seed=seed, draws=draws, items=items, metrics_file=metrics_file, human=human, force=force,
-            strict=strict,
+            source, out=out, seed=seed, draws=draws, items=items, lengths=lengths, metrics_file=metrics_file,
+            human=human, force=force, strict=strict,
             ref=ref, cache_dir=cache_dir, offline=offline, progress=progress,
         )  # fmt: skip
     for label, text in [

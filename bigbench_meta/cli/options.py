@@ -27,6 +27,9 @@ def source_options(command: Command) -> Command:
 items_option = click.option(
     "--items", type=click.Path(path_type=Path), help="CSV file task, n_items[, subtask, family]: items a point."
 )
+lengths_option = click.option(
+    "--lengths", type=click.Path(path_type=Path), help="CSV file task, target_length[, subtask]: tokens of the targets."
+)
 strict_option = click.option("--strict", is_flag=True, help="Any problem of the source is a failure.")
 force_option = click.option("--force", is_flag=True, help="Replace earlier output.")
 metric_option = click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
@@ -64,8 +67,8 @@ def draws_option(*, least: int) -> Option:
 
 
 def analysis_options(command: Command) -> Command:
-    """Add --seed, --draws, --items and --metrics-file: how curves are tested."""
-    return seed_option()(draws_option(least=19)(items_option(metrics_file_option(command))))
+    """Add --seed, --draws, --items, --lengths and --metrics-file: how curves are tested."""
+    return seed_option()(draws_option(least=19)(items_option(lengths_option(metrics_file_option(command)))))
 
 
 def out_folder_options(default: str) -> Option:

@@ -41,7 +41,7 @@ def compose(
     ----------
     tables : mapping of name to DataFrame
         ``results``, ``curves``, ``problems``; and, where they were computed, ``concentration``, ``claims``, ``swaps``,
-        ``forecasts``, ``points``, ``sweep``, ``specifications``, ``references``. A section whose table is missing or empty is left out.
+        ``forecasts``, ``points``, ``sweep``, ``specifications``, ``lengths``, ``references``. A section whose table is missing or empty is left out.
     findings : sequence of str
         Everything found, in words and numbers; the page leads with a summary of it (`summary.summary`).
     provenance : mapping

@@ -10,7 +10,7 @@ import numpy as np
 from bigbench_meta import figures
 from bigbench_meta.metrics import look_up, metrics
 from bigbench_meta.report.drawing import draw, draw_one
-from bigbench_meta.report.parts import PageFigure, Section
+from bigbench_meta.report.parts import PageFigure, PageTable, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GRID = (3, 4)
+LENGTH_COLUMNS = (
+    "task", "subtask", "family", "shots", "quantity", "target_length", "estimate", "low", "high", "hypothesis", "p_value",
+    "q_value", "dispersion", "n_points", "n_left_out", "reason",
+)  # fmt: skip
 
 
 def sharpness_section(tables: Mapping[str, pd.DataFrame], *, simulated: bool) -> Section:
@@ -59,7 +63,20 @@ def sharpness_section(tables: Mapping[str, pd.DataFrame], *, simulated: bool) ->
             )
         )
     drawn += _two_metrics(tables, simulated=simulated) + _sweeps(tables, simulated=simulated)
-    return Section(name=section.name, title=section.title, figures=tuple(drawn))
+    return Section(name=section.name, title=section.title, figures=tuple(drawn), tables=_lengths(tables))
+
+
+def _lengths(tables: Mapping[str, pd.DataFrame]) -> tuple[PageTable, ...]:
+    """What known target lengths say, where there are any."""
+    lengths = tables.get("lengths")
+    if lengths is None or not len(lengths):
+        return ()
+    note = (
+        "One row is one quantity of one task and family: exponent and length power of the law fitted to several target lengths "
+        "at once, or the number of tokens that exact match behaves as if a target had, by the per-token accuracy of the same "
+        "outputs. A point is one model at one length. Where the law does not fit, there is no number, and the reason."
+    )
+    return (PageTable("lengths", "The full law, where target lengths are known", note, lengths, LENGTH_COLUMNS),)
 
 
 def _with_claims(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -15,7 +15,8 @@ from bigbench_meta.analysis.inference import CurveJob, RefineJob, infer_curve, r
 from bigbench_meta.analysis.intervals import Interval, implied_exponent, largest_jump, transition_width
 from bigbench_meta.analysis.items import ItemTable
 from bigbench_meta.analysis.laws import EXPONENT_TIMES_WIDTH, KINDS, dictionary, theory
-from bigbench_meta.analysis.lengths import _fit, effective_length, length_law, length_tests
+from bigbench_meta.analysis.length_table import length_tests
+from bigbench_meta.analysis.lengths import _fit, effective_length, length_law
 from bigbench_meta.analysis.montecarlo import PValue, Sampling, sequential_pvalue
 from bigbench_meta.analysis.noise import Noise, Residual, pooled_overdispersion
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
@@ -103,11 +104,12 @@ def test_lengths_without_a_finite_law():
     assert (law.reason, law.n_points) == ("not_identified", 10)
     assert math.isnan(law.exponent.value)
     twice = np.column_stack([np.ones(10), np.log(lengths), np.log(lengths)])
-    assert _fit(n * theory(np.log10(scales), exponent=0.3, x0=8.0), n, columns=twice, offset=np.zeros(10)) is None
-    # right where a token hardly ever is, wrong where it nearly always is: no l has a likelihood
+    same = _fit(n * theory(np.log10(scales), exponent=0.3, x0=8.0), n, columns=twice, offset=np.zeros(10))
+    assert same == "not_identified"
+    # right where a token hardly ever is, wrong where it nearly always is: no l is near
     chance = np.array([1e-16, 0.5, 1 - 1e-16, 0.5, 0.5])
     found = effective_length(np.array([1.0, 0, 0, 0, 0]), per_token=chance, length=2, n_items=n[:5])
-    assert (found.reason, found.n_points, found.n_left_out) == ("not_identified", 5, 0)
+    assert (found.reason, found.n_points, found.n_left_out) == ("law_does_not_fit", 5, 0)
 
 
 def test_lengths_without_scores_of_tokens():
@@ -117,8 +119,8 @@ def test_lengths_without_scores_of_tokens():
          "metric": "exact_str_match", "score": math.exp(-length * (scale / 1e8) ** -0.3)}
         for length in (1, 5) for scale in (1e7, 1e8, 1e9, 1e10)
     ]  # fmt: skip
-    items = pd.DataFrame({"task": "t", "subtask": ["t:length_1", "t:length_5"], "n_items": 10**6})
-    table = length_tests(pd.DataFrame(rows).assign(is_aggregate=False), items=items)
+    frame = pd.DataFrame(rows).assign(is_aggregate=False)
+    table = length_tests(frame, curves=frame.drop_duplicates("subtask").assign(n_items=10**6))
     assert table["quantity"].tolist() == ["exponent", "length power"]
     assert table["estimate"].tolist() == pytest.approx([0.3, 1.0], rel=1e-4)
 

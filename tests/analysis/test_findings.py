@@ -13,6 +13,7 @@ from bigbench_meta.analysis.findings import (
     claimed_sentences,
     claims_sentences,
     concentration_sentences,
+    length_sentences,
     limit_sentences,
     shift_sentences,
     swap_sentences,
@@ -245,6 +246,43 @@ def test_sharpness_that_does_not_stop_or_was_not_tested_is_said():
     assert second.endswith(
         "4 tasks: too few for a test of E (shift -3.0); no pair was tested for sharpness under both."
     )
+
+
+LENGTH_ROW = {
+    "task": "t", "subtask": "", "family": "F", "shots": 0, "quantity": "exponent", "target_length": np.nan, "estimate": np.nan,
+    "low": np.nan, "high": np.nan, "level": 0.95, "p_value": np.nan, "q_value": np.nan, "reason": "law_does_not_fit",
+}  # fmt: skip
+
+
+def test_known_target_lengths():
+    """A law fitted in one family and refused in another, and three effective lengths of which two fall short of L."""
+    fitted = {"family": "G", "estimate": 0.31, "low": 0.2, "high": 0.42, "p_value": 0.7, "q_value": 0.7, "reason": ""}
+    power = {"quantity": "length power"}
+    one = {"quantity": "effective length", "low": 1.0, "high": 9.0, "reason": ""}
+    short = [
+        one | {"subtask": f"t:length_{n}", "target_length": n, "estimate": value, "p_value": p, "q_value": p}
+        for n, value, p in ((5.0, 4.0, 0.001), (9.0, 8.0, 0.2), (9.0, 7.0, 0.01))
+    ]
+    untested = one | {"subtask": "t:length_1", "target_length": 1.0, "reason": "same_scores"}
+    unknown = one | {"subtask": "t:other", "estimate": 3.0, "reason": "length_unknown"}
+    rows = [{}, power, fitted, power | fitted | {"estimate": 0.9}, *short, untested, unknown]
+    (sentence,) = length_sentences(pd.DataFrame([LENGTH_ROW | row for row in rows]))
+    assert "t, 0 shots, target lengths known: the law exp(-L^b (N/c)^alpha) is fitted to all lengths" in sentence
+    assert (
+        "refused for 1 of 2 families (law does not fit); exponent 0.31 (95% interval 0.2 to 0.42, p = 0.7)" in sentence
+    )
+    assert "length power 0.9 (95% interval 0.2 to 0.42, p = 0.7) for 1 (G)" in sentence
+    assert "fewer tokens than they have in 2 of 3 curves and more in 0" in sentence
+    assert sentence.endswith("at length 9 as if 8.0 (1.0 to 9.0, F), 7.0 (1.0 to 9.0, F).")
+
+
+def test_no_known_target_length():
+    """Neither lengths nor a test: one sentence says what cannot be tested."""
+    untested = LENGTH_ROW | {"quantity": "effective length", "target_length": 1.0, "reason": "same_scores"}
+    for table in (pd.DataFrame([untested]), pd.DataFrame([LENGTH_ROW]).iloc[:0]):
+        assert "cannot be tested" in length_sentences(table)[0]
+    (law,) = length_sentences(pd.DataFrame([LENGTH_ROW, LENGTH_ROW | {"quantity": "length power"}]))
+    assert law.endswith("refused for 1 of 1 family (law does not fit).")
 
 
 def test_common_shift():

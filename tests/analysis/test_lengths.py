@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from bigbench_meta.analysis.lengths import effective_length, length_law, length_tests
+from bigbench_meta.analysis.length_table import COLUMNS, length_tests
+from bigbench_meta.analysis.lengths import _fit, effective_length, length_law
 from bigbench_meta.analysis.noise import beta_binomial
+from bigbench_meta.errors import AnalysisError
+from bigbench_meta.experiments.ladder.packaged import packaged_ladder
+from bigbench_meta.loader import load_results
 
 SCALES = np.geomspace(3e7, 1e11, 5)
 LENGTHS = (1.0, 2.0, 5.0)
@@ -94,29 +98,114 @@ def test_what_cannot_be_told_is_refused_with_a_reason() -> None:
     assert (left.n_left_out, left.reason) == (2, "too_few_points")
 
 
+def results_of(names: dict[str, float], *, exponent: float = 0.3, per_token: bool = True) -> pd.DataFrame:
+    """RESULTS of one task: exact match by the law at the length of each subtask, and the per-token accuracy behind it."""
+    rows = []
+    for subtask, length in names.items():
+        token = np.exp(-((SCALES / 1e8) ** -exponent))
+        for metric, scores in (("exact_str_match", token**length), ("per_token_accuracy", token)):
+            rows += [(subtask, metric, x, y) for x, y in zip(SCALES, scores, strict=True)]
+    frame = pd.DataFrame(rows, columns=["subtask", "metric", "scale", "score"])
+    frame = frame if per_token else frame[frame["metric"] == "exact_str_match"]
+    return frame.assign(task="t", family="F", shots=0, is_aggregate=False)
+
+
+def curves_of(frame: pd.DataFrame, *, n_items: float = 1000.0) -> pd.DataFrame:
+    """The columns of CURVES that tell the items."""
+    key = ["task", "subtask", "metric", "family", "shots"]
+    return frame[key].drop_duplicates(ignore_index=True).assign(n_items=n_items)
+
+
+NAMES = {"t:length_1": 1.0, "t:length_2": 2.0, "t:length_5": 5.0}
+
+
 def test_table_reads_lengths_from_the_names_of_subtasks() -> None:
-    """RESULTS with subtasks ``length_1, 2, 5`` give the law, and an effective length each; other subtasks are not used."""
-    mean = accuracy(exponent=0.3)
-    rows = [
-        {
-            "task": "t",
-            "subtask": f"t:{name}",
-            "family": "F",
-            "shots": 0,
-            "scale": scale,
-            "metric": metric,
-            "score": score,
-        }
-        for length, scale, value in zip(LENGTH, SCALE, mean, strict=True)
-        for name, metric, score in (
-            (f"length_{length:.0f}", "exact_str_match", value),
-            (f"length_{length:.0f}", "per_token_accuracy", value ** (1 / length)),
-            ("other", "exact_str_match", 0.5),
-        )
-    ]
-    frame = pd.DataFrame(rows).assign(is_aggregate=False)
-    items = pd.DataFrame({"task": "t", "subtask": [f"t:length_{n}" for n in (1, 2, 5)], "n_items": 1000})
-    table = length_tests(frame, items=items)
-    assert list(table["quantity"]) == ["exponent", "length power", *["effective length"] * 3]
-    np.testing.assert_allclose(table["estimate"], [0.3, 1.0, 1.0, 2.0, 5.0], rtol=1e-4)
-    assert length_tests(frame[frame["subtask"] == "t:other"], items=items).empty
+    """Subtasks ``length_1, 2, 5`` give the law and effective lengths (none at 1, where both measures are one); q by quantity."""
+    frame = results_of(NAMES | {"t:other": 4.0})
+    table = length_tests(frame, curves=curves_of(frame))
+    assert table["quantity"].tolist() == ["exponent", "length power", *["effective length"] * 4]
+    assert table["subtask"].tolist() == ["", "", *NAMES, "t:other"]
+    np.testing.assert_allclose(table["estimate"], [0.3, 1.0, np.nan, 2.0, 5.0, 4.0], rtol=1e-4)
+    assert table["reason"].tolist() == ["", "", "same_scores", "", "", "length_unknown"]
+    assert table["hypothesis"].tolist() == ["at most 0.34", "equal to 1", "equal to 1", "equal to 2", "equal to 5", ""]
+    assert (
+        table["p_value"].notna().tolist() == table["q_value"].notna().tolist() == [True, True, False, True, True, False]
+    )
+    two = table["p_value"].to_numpy()[3:5]
+    assert table["q_value"].to_numpy()[3:5] == pytest.approx([min(2 * two.min(), two.max()), two.max()], abs=1e-12)
+
+
+def test_lengths_that_are_given_stand_in_for_names() -> None:
+    """A user's lengths hold for the whole task: its other subtasks, whatever their names, have none."""
+    frame = results_of({"short": 2.0, "long": 5.0, "t:length_9": 9.0})
+    given = pd.DataFrame({"task": "t", "subtask": ["short", "long"], "target_length": [2, 5]})
+    table = length_tests(frame, curves=curves_of(frame), lengths=given).set_index(["quantity", "subtask"])
+    assert table.loc[("exponent", ""), ["estimate", "n_points"]].tolist() == [pytest.approx(0.3, rel=1e-4), 10]
+    assert table.loc["effective length", "target_length"].tolist() == pytest.approx([2.0, 5.0, np.nan], nan_ok=True)
+    for_all = pd.DataFrame({"task": ["t", "elsewhere"], "target_length": [5, 7]})
+    table = length_tests(frame, curves=curves_of(frame), lengths=for_all)
+    assert table["quantity"].tolist() == ["effective length"] * 3
+    assert set(table["target_length"]) == {5.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"task": ["t"]}, "target_length missing"),
+        ({"task": ["t"], "target_length": [0]}, "'t' is not a number of at least 1"),
+        ({"task": ["t", "t"], "target_length": [2, 3]}, "1 rows repeat"),
+    ],
+)
+def test_malformed_lengths_are_refused(given, message) -> None:
+    """A missing column, a length below 1 and a task named twice are errors that say what to do."""
+    frame = results_of(NAMES)
+    with pytest.raises(AnalysisError, match=message):
+        length_tests(frame, curves=curves_of(frame), lengths=pd.DataFrame(given))
+
+
+def test_points_without_items_or_outside_the_range_are_left_out_and_counted() -> None:
+    """Items unknown for one of three lengths: its five points are left out; for all of them: no number, and why."""
+    frame = results_of(NAMES)
+    curves = curves_of(frame)
+    curves.loc[curves["subtask"] == "t:length_2", "n_items"] = np.nan
+    table = length_tests(frame, curves=curves).set_index(["quantity", "subtask"])
+    law, unknown = table.loc[("exponent", "")], table.loc[("effective length", "t:length_2")]
+    assert law[["n_points", "n_left_out", "reason"]].tolist() == [10, 5, ""]
+    assert unknown[["n_points", "n_left_out", "reason"]].tolist() == [0, 5, "items_unknown"]
+    nothing = length_tests(frame, curves=curves_of(frame, n_items=np.nan))
+    assert set(nothing["reason"]) == {"items_unknown"}
+    assert nothing[["estimate", "p_value", "q_value"]].isna().all(axis=None)
+    high = frame.assign(score=frame["score"].where(frame["scale"] < SCALES[-1], 1.2))
+    assert length_tests(high, curves=curves_of(high))["n_left_out"].tolist() == [3, 3, 1, 1, 1]
+
+
+def test_without_lengths_or_scores_of_tokens_the_table_is_empty() -> None:
+    """Exact match of one unknown length says nothing of L: no row, all columns."""
+    frame = results_of({"other": 4.0}, per_token=False)
+    table = length_tests(frame, curves=curves_of(frame))
+    assert (len(table), tuple(table.columns)) == (0, COLUMNS)
+    graded = frame.assign(metric="multiple_choice_grade")
+    assert tuple(length_tests(graded, curves=curves_of(graded)).columns) == COLUMNS
+
+
+def test_the_law_of_the_packaged_ladder_is_refused_for_its_misfit() -> None:
+    """Points that no power of N draws are a misfit, found in all three seeds, 90 points each."""
+    frame = load_results(packaged_ladder(), tasks=["contextual_substitution"], metrics=["exact_str_match"]).frame
+    table = length_tests(frame, curves=curves_of(frame))
+    assert set(table["reason"]) == {"law_does_not_fit"}
+    assert (table["dispersion"] > 25).all()
+    assert (table["n_points"] == 90).all()
+
+
+def test_the_fit_settles_far_from_its_points() -> None:
+    """Accuracies that fall far short of the law at the small scales: the maximum is that of statsmodels, to a millionth."""
+    y = np.array([0.24, 0.5, 0.92, 1.0, 1.0, 0.0, 0.025, 0.684, 0.998, 1.0, 0.0, 0.001, 0.371, 0.995, 0.999])
+    columns = np.column_stack([np.ones(15), np.log(SCALE / np.median(SCALE)), np.log(LENGTH)])
+    failures = np.rint(1000 * (1 - y))
+    found = _fit(failures, np.full(15, 1000.0), columns=columns, offset=np.zeros(15))
+    counts = np.column_stack([failures, 1000 - failures])
+    other = sm.GLM(counts, columns, family=sm.families.Binomial(sm.families.links.CLogLog())).fit(
+        maxiter=500, tol=1e-14
+    )
+    assert found.coefficients == pytest.approx(other.params, rel=1e-6)
+    assert np.sqrt(np.diag(found.covariance)) == pytest.approx(other.bse, rel=1e-4)

@@ -33,6 +33,16 @@ def packaged_items() -> pd.DataFrame:
     return pd.read_csv(_FOLDER / "items.csv")
 
 
+def packaged_lengths() -> pd.DataFrame:
+    """Return ``task, target_length`` where the names of subtasks do not tell it: letter sorting has eight letters.
+
+    The targets of addition and multiplication have no one length.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({"task": ["letter_sorting"], "target_length": [8]})
+
+
 def packaged_outputs() -> Path:
     """Return the compressed JSON Lines of all models' answers to the first items of each subtask.
 
