@@ -48,12 +48,13 @@ mutation: .venv/.ready
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# The core on the lowest version of each dependency that pyproject.toml admits, beside the newest ones of the lock.
+# The core on the lowest version of each dependency that pyproject.toml admits, beside the newest ones of the lock. Warnings
+# are errors in tests, and pyparsing, which only Matplotlib uses, warns of what early Matplotlib does from 3.3 on.
 lowest:
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.venv-lowest/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-	  -r pyproject.toml --extra test
+	  -r pyproject.toml --extra test 'pyparsing<3.3'
 	.venv-lowest/bin/python -m pytest -n auto -m "not slow and not browser and not latex and not train" $(CORE)
 
 # One lock for running, testing and building, with hashes and without any index line.

@@ -5,10 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # A machine that is busy is not a slow function; tests that hang are ended by pytest-timeout.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For mutation testing, where a failure alone counts: few examples, always the same, and no search for a smaller one.
+settings.register_profile(
+    "mutation",
+    settings.get_profile("busy machine"),
+    max_examples=25,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile("busy machine")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

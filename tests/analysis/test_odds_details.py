@@ -18,21 +18,22 @@ POOLED = "Mantel-Haenszel, Robins-Breslow-Greenland"
 
 
 @pytest.mark.parametrize(
-    ("found", "fields"),
+    ("function", "tables", "options", "fields"),
     [
-        (conditional_odds_ratio(BY_KIND), (EXACT, 0.95, 63 + 2 + 86 + 16 + 2 + 9 + 31, 2, "")),
-        (conditional_odds_ratio([[5, 3], [2, 8]], level=0.8, mid_p=True), (MID_P, 0.8, 18, 1, "")),
-        (conditional_odds_ratio([[5, 0], [3, 4]], level=0.9), (EXACT, 0.9, 12, 1, "at_boundary")),
-        (conditional_odds_ratio([[5, 0], [3, 0]], level=0.9), (EXACT, 0.9, 0, 0, "no_stratum_with_both_groups")),
-        (mantel_haenszel([[30, 70], [33, 67]], level=0.9), (POOLED, 0.9, 200, 1, "")),
-        (mantel_haenszel([[5, 0], [3, 0]], level=0.9), (POOLED, 0.9, 0, 0, "no_stratum_with_both_groups")),
-        (mantel_haenszel([[20, 0], [30, 40]], level=0.9), (POOLED, 0.9, 90, 1, "at_boundary")),
-        (mantel_haenszel([[0, 20], [40, 30]], level=0.9), (POOLED, 0.9, 90, 1, "at_boundary")),
-        (mantel_haenszel([[3, 2], [2, 3]], level=0.9), (POOLED, 0.9, 10, 1, "too_few_units")),
+        (conditional_odds_ratio, BY_KIND, {}, (EXACT, 0.95, 63 + 2 + 86 + 16 + 2 + 9 + 31, 2, "")),
+        (conditional_odds_ratio, [[5, 3], [2, 8]], {"level": 0.8, "mid_p": True}, (MID_P, 0.8, 18, 1, "")),
+        (conditional_odds_ratio, [[5, 0], [3, 4]], {"level": 0.9}, (EXACT, 0.9, 12, 1, "at_boundary")),
+        (conditional_odds_ratio, [[5, 0], [3, 0]], {"level": 0.9}, (EXACT, 0.9, 0, 0, "no_stratum_with_both_groups")),
+        (mantel_haenszel, [[30, 70], [33, 67]], {}, (POOLED, 0.95, 200, 1, "")),
+        (mantel_haenszel, [[5, 0], [3, 0]], {"level": 0.9}, (POOLED, 0.9, 0, 0, "no_stratum_with_both_groups")),
+        (mantel_haenszel, [[20, 0], [30, 40]], {"level": 0.9}, (POOLED, 0.9, 90, 1, "at_boundary")),
+        (mantel_haenszel, [[0, 20], [40, 30]], {"level": 0.9}, (POOLED, 0.9, 90, 1, "at_boundary")),
+        (mantel_haenszel, [[3, 2], [2, 3]], {"level": 0.9}, (POOLED, 0.9, 10, 1, "too_few_units")),
     ],
 )
-def test_fields(found, fields):
+def test_fields(function, tables, options, fields):
     """Method, level, counts of units and strata that carry information, and the reason, on every way out."""
+    found = function(tables, **options)
     assert (found.method, found.level, found.n, found.n_strata, found.reason) == fields
     method, reason = fields[0], fields[-1]
     undefined = [math.isnan(value) for value in (found.estimate, found.low, found.high, found.p_value)]
