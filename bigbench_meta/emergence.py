@@ -143,7 +143,7 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
     Raises
     ------
     TableError
-        If a needed column is missing.
+        If a needed column is missing, or a value in any of them but ``scale`` and ``score``.
 
     Notes
     -----
@@ -170,7 +170,7 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
         np.full(n_curves, np.nan),
         np.full(n_curves, np.nan),
         np.full(n_curves, np.nan),
-        np.full(n_curves, _TOO_FEW, object),
+        np.empty(n_curves, object),
     )
     for n_scales in np.unique(points.n_scales):
         rows = np.flatnonzero(points.n_scales == n_scales)
@@ -222,7 +222,7 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     Raises
     ------
     TableError
-        If a needed column is missing.
+        If a needed column is missing, or a value in any of them but ``scale`` and ``score``.
     """
     import pandas as pd
 
@@ -232,6 +232,12 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise TableError(f"column(s) {', '.join(missing)} missing; a table of scores needs {', '.join(needed)}")
+    named = [*CURVES.key, "is_aggregate", "is_preferred"]
+    unnamed = [f"{name} in {rows} row(s)" for name in named if (rows := int(frame[name].isna().sum()))]
+    if unnamed:
+        raise TableError(
+            f"no value of {', '.join(unnamed)}; every score needs one: fill it in, or leave these rows out"
+        )
 
     coded = [_coded(frame[name]) for name in CURVES.key]
     scale = frame["scale"].to_numpy(np.float64)
@@ -254,21 +260,19 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     new_point[1:] = (row_scale[1:] != row_scale[:-1]) | (row_curve[1:] != row_curve[:-1])
     point_start = np.flatnonzero(new_point)
     n_rows = np.diff(point_start, append=len(row_scale))
-    point_score = np.add.reduceat(row_score, point_start) / n_rows if len(point_start) else row_score[:0]
+    point_score = np.add.reduceat(row_score, point_start) / n_rows
     n_scales = np.bincount(row_curve[point_start], minlength=n_curves)
 
-    curves = pd.DataFrame(index=pd.RangeIndex(n_curves))
+    curves = pd.DataFrame()
     for name, (code, values) in zip(CURVES.key, coded, strict=True):
         of_curve = code[order[curve_start]]
         if name == "shots":
             curves[name] = np.asarray(values)[of_curve].astype("int64")
-        elif (of_curve < 0).any():
-            curves[name] = pd.Categorical(frame[name].iloc[order[curve_start]].astype(str))
         else:
             curves[name] = pd.Categorical(pd.Series(values).astype(str)).take(of_curve)
     for name in ("is_aggregate", "is_preferred"):
         flag = frame[name].to_numpy(bool)[order]
-        curves[name] = np.logical_or.reduceat(flag, curve_start) if n_curves else np.empty(0, bool)
+        curves[name] = np.logical_or.reduceat(flag, curve_start)
     curves = curves[["task", "subtask", "is_aggregate", "metric", "family", "shots", "is_preferred"]]
     return CurvePoints(
         curves, np.cumsum(n_scales) - n_scales, n_scales, row_scale[point_start], point_score, has_unplaced
@@ -276,13 +280,18 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
 
 
 def _coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index | NDArray[np.generic]]:
-    """Return each value's place among the sorted values (-1 where missing), and these; categories are so coded already."""
+    """Return each value's place among the sorted values (-1 where missing), and these.
+
+    Categories are coded so already, if they are sorted and each of them occurs.
+    """
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, levels = column.cat.codes.to_numpy(), column.cat.categories
-        if np.bincount(codes.astype(np.int64) + 1, minlength=len(levels) + 1)[1:].all():
+        occurs = np.bincount(codes.astype(np.int64) + 1, minlength=len(levels) + 1)[1:].all()
+        if occurs and levels.is_monotonic_increasing:
             return codes, levels
+        column = column.cat.reorder_categories(levels.sort_values())  # in whose order they are sorted below
     codes, values = pd.factorize(column, sort=True)
     return codes, values
 
@@ -294,23 +303,21 @@ def _one_code(codes: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
         levels = int(code.max(initial=-1)) + 2
         if size * levels > _MAX_CODE:
             combined = np.unique(combined, return_inverse=True)[1]
-            size = int(combined.max(initial=0)) + 1
+            size = int(combined.max()) + 1
         combined = combined * levels + (code + 1)
         size *= levels
     return combined
 
 
 def _in_order(curve: NDArray[np.int64], scale: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.integer]:
-    """Return the order of rows by curve, scale and score; a missing scale or score comes last.
+    """Return the order of rows by curve, scale and score; a missing scale comes first, a missing score last.
 
     Few rows repeat the scale of another, so that only these are sorted by score: by it at all so that the sum over
     repeats is taken in one order whatever the order of the rows.
     """
     import pandas as pd
 
-    level, levels = pd.factorize(scale, sort=True)
-    level = np.where(level < 0, len(levels), level)
-    place = _one_code([curve, level])
+    place = _one_code([curve, pd.factorize(scale, sort=True)[0]])
     order = np.argsort(place)
     again = place[order][1:] == place[order][:-1]
     repeats = np.flatnonzero(np.append(again, False) | np.append(False, again))

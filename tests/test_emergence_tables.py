@@ -11,7 +11,8 @@ import pytest
 from test_emergence import frame_of
 
 import bigbench_meta as bm
-from bigbench_meta.emergence import STEP_TOLERANCE, curve_points
+from bigbench_meta import emergence
+from bigbench_meta.emergence import STEP_TOLERANCE, _one_code, _score_rows, curve_points
 from bigbench_meta.errors import TableError
 from bigbench_meta.schema import CURVES
 
@@ -56,8 +57,40 @@ def test_step_tolerance():
         steps = np.array([0, 1, 2]) * 1e6
         assert math.isnan(bm.emergence_score(largest + steps * below))
         assert bm.emergence_score(largest + steps * above * 2) == pytest.approx(2.0, rel=1e-3)
+    # 1e-12 itself is a step, 0.9e-12 none and 1.5e-12 one where the largest value is below 1
+    assert bm.emergence_score([0.0, 1e-12, 2e-12]) == pytest.approx(2.0)
+    assert math.isnan(bm.emergence_score([0.0, 0.9e-12, 1.8e-12]))
+    assert bm.emergence_score([0.0, 1.5e-12, 3e-12]) == pytest.approx(2.0)
     # one step at the edge among larger ones: squares 1, ~0, 1 have median 1, not the mean of 0 and 1
     assert bm.emergence_score([0, 1, 1 + below, 2]) == pytest.approx(2.0)
+
+
+def test_each_curve_is_scored_by_its_own_scores():
+    """Curves of one length are scored together and none knows of another: six worked out by hand, and two of two scales."""
+    curves = {
+        "a": ([0.0, 1.0, 2.0, 4.0], 4.0, 4 / math.sqrt(2), 4.0),  # squares of the steps 1, 1, 4: median 1, mean 2
+        "b": ([0.0, 2.0, 1.0, 2.0], 2.0, 2 / math.sqrt(2), 2.0),  # squares 4, 1, 1; the first maximum counts
+        "c": ([0.0, 3.0, 0.0, 1.0], 1.0, 3 / math.sqrt(19 / 3), 3.0),  # squares 9, 9, 1
+        "d": ([3.0, 2.0, 1.0, 0.0], -3.0, -3.0, 3.0),
+        # steps of 1e-10 are none beside 1000, steps of 1e-11 are some where nothing is above 1
+        "e": ([1000.0, 1000.0 + 1e-10, 1000.0, 1000.0], math.nan, math.nan, 1e-10),
+        "f": ([0.0, 1e-11, 2e-11, 4e-11], 4.0, 4 / math.sqrt(2), 4e-11),
+        "g": ([0.25, 0.75], math.nan, math.nan, 0.5),
+        "h": ([0.5, 0.25], math.nan, math.nan, 0.25),
+    }
+    found = bm.score_curves(frame_of({name: curve[0] for name, curve in curves.items()}))
+    for row, (_, e, line, spread) in zip(found.itertuples(), curves.values(), strict=True):
+        assert row.emergence_score == pytest.approx(e, rel=1e-12, nan_ok=True)
+        assert row.linearity == pytest.approx(line, rel=1e-12, nan_ok=True)
+        assert row.score_range == pytest.approx(spread, rel=1e-3)  # 1000 + 1e-10 is rounded
+
+
+@pytest.mark.parametrize(
+    "y", [[[0.25, math.nan], [0.5, 1.0]], [[0.0, 1.0, math.nan]], [[-1.7e308, 1.7e308, 0.0]], [[0.5]]]
+)
+def test_types_of_scores(y):
+    """Scores are doubles and reasons Python's own strings, whatever is undefined."""
+    assert [part.dtype for part in _score_rows(np.array(y))] == [np.float64, np.float64, np.float64, object]
 
 
 def test_a_model_without_scale_leaves_short_curves_short():
@@ -111,6 +144,29 @@ def test_each_column_of_the_key_separates_curves(column):
     assert np.sign(curves["emergence_score"]).tolist() == [1, -1]
 
 
+@pytest.mark.parametrize("categories", [["a", "b"], ["b", "a"], ["0", "a", "b"], ["a", "aa", "b"], ["b", "a", "z"]])
+def test_categories_are_those_that_occur_in_order_of_name(categories):
+    """The order of the categories that are given says nothing, and those that no row has are left out."""
+    frame = pd.concat([frame_of({"s": [0.0, 0.1, 0.3]}, task=task) for task in "ba"], ignore_index=True)
+    curves = bm.score_curves(frame.assign(task=pd.Categorical(frame["task"], categories=categories)))
+    assert curves["task"].tolist() == ["a", "b"]
+    assert curves["task"].cat.categories.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("limit", [1 << 62, 1000, 1])
+def test_codes_of_rows_are_in_order(monkeypatch, limit):
+    """One number per row, equal and in order as Python's tuples are, also where the product of the levels has 181 bits."""
+    monkeypatch.setattr(emergence, "_MAX_CODE", limit)
+    most = 1 << 30
+    last = (-1, most - 2, most - 1, most)
+    rows = [(most, most, most, a, b, c) for a in (-1, 0, most) for b in last for c in (-1, 0, 1, most)]
+    columns = np.array([*rows, *rows[::-1]]).T
+    code = _one_code(list(columns)).tolist()
+    assert code[: len(rows)] == code[: len(rows) - 1 : -1]
+    assert sorted(set(code)) == code[: len(rows)]
+    assert _one_code([column[:0] for column in columns]).tolist() == []
+
+
 def test_points_of_a_table():
     """Start, number, scales and means of the points; a NaN or infinite repeat makes its point NaN, not its neighbours."""
     frame = frame_of({"a": [0.0, 0.2], "b": [1.0, 2.0, 3.0]})
@@ -124,11 +180,21 @@ def test_points_of_a_table():
     assert points.has_unplaced.tolist() == [False, False]
 
 
-def test_sum_of_repeats_does_not_depend_on_their_order():
-    """1e16, 1 and -1e16 add up to 0 or 1 by order: every order of rows gives the same bits."""
-    rows = pd.concat([frame_of({"s": [value, 1.0, 2.0]}) for value in (1e16, 1.0, -1e16)], ignore_index=True)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_sum_of_repeats_does_not_depend_on_their_order(place):
+    """1e16, 1 and -1e16 add up to 0 or 1 by order: every order of rows gives the same bits, at whichever scale."""
+    rows = pd.concat([frame_of({"s": [1.0, 2.0, 4.0]})] * 3, ignore_index=True)
+    rows.loc[place::3, "score"] = [1e16, 1.0, -1e16]
     found = {bm.score_curves(rows.sample(frac=1, random_state=seed))["linearity"][0] for seed in range(8)}
     assert len(found) == 1
+
+
+def test_numbers_of_a_table_are_taken_as_doubles():
+    """Whole scales and scores of single precision: 2^24 and 1 have the mean 8388608.5, which needs 25 bits."""
+    frame = pd.concat([frame_of({"s": [2.0**24, 0.0, 1.0]}), frame_of({"s": [1.0, 0.0, 1.0]})], ignore_index=True)
+    points = curve_points(frame.assign(scale=frame["scale"].astype(int), score=frame["score"].astype(np.float32)))
+    assert (points.scale.dtype, points.score.dtype) == (np.float64, np.float64)
+    assert points.score.tolist() == [8388608.5, 0.0, 1.0]
 
 
 def test_scales_order_the_points_by_their_number():
@@ -172,6 +238,38 @@ def test_words_of_refusals():
         ValueError, match=r"^y has 0 dimensions; expected one curve, a one-dimensional array of scores$"
     ):
         bm.linearity(3.0)
+
+
+@pytest.mark.parametrize("column", [*CURVES.key, "is_aggregate", "is_preferred"])
+def test_a_score_without_its_place_is_refused(column):
+    """A row that no curve can claim, or of which nobody knows whether it is preferred, is neither guessed nor dropped."""
+    frame = frame_of({"s": [0.1, 0.2, 0.4]}).astype({column: object})
+    frame.loc[1, column] = None
+    with pytest.raises(TableError) as caught:
+        bm.score_curves(frame)
+    assert str(caught.value) == (
+        f"no value of {column} in 1 row(s); every score needs one: fill it in, or leave these rows out"
+    )
+
+
+def test_all_columns_without_a_value_are_named_at_once():
+    """Each with its number of rows; a missing scale or score has its own rule and is no reason to refuse."""
+    frame = frame_of({"s": [0.1, 0.2, 0.4]}).astype({"shots": object})
+    frame.loc[1:, ["task", "scale"]] = None
+    frame.loc[0, ["shots", "score"]] = None
+    with pytest.raises(
+        TableError, match=r"^no value of task in 2 row\(s\), shots in 1 row\(s\); every score needs one"
+    ):
+        bm.score_curves(frame)
+
+
+def test_flags_of_other_types():
+    """Flags may be Python's own truth values, or 0 and 1."""
+    frame = frame_of({"a": [0.1, 0.2, 0.4], "b": [0.1, 0.2, 0.4]}, is_preferred=False)
+    frame["is_preferred"] = frame["subtask"] == "b"
+    for kind in (object, int):
+        curves = bm.score_curves(frame.astype({"is_preferred": kind}))
+        assert curves["is_preferred"].tolist() == [False, True]
 
 
 def test_scores_of_other_types():
