@@ -15,6 +15,8 @@ effective number of tasks
 interval factor
     sqrt(n / effective number): how many times too narrow an interval over tasks is, on the scale of the logarithm for an
     odds ratio, if what is asked of the tasks is as correlated as their residuals. The square is the design effect.
+interval with shift
+    An interval of an odds ratio so widened: a sensitivity, shown beside the interval itself and in its place nowhere.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 MIN_SCALES = 6
 # A sign-flip test of n tasks has 2^(n-1) outcomes: with fewer than 6 it cannot reach 5% on both sides.
 MIN_TASKS = 6
+_PLACE = r"^(.*), -?\d+ shots, "
 
 
 def common_shift(
@@ -85,6 +88,54 @@ def common_shift(
         rows += [place | row for row in _shift_rows(scales, profiles, rng=rng, draws=draws)]
     columns = ["family", "shots", "where", "scale", "n_tasks", "held_out", "mean_residual", "statistic", "p_value"]
     return pd.DataFrame(rows, columns=[*columns, "mean_correlation", "effective_tasks", "interval_factor", "reason"])
+
+
+def with_shift(concentration: pd.DataFrame, shift: pd.DataFrame) -> pd.DataFrame:
+    """Return the concentration table with the intervals that its odds ratios would have if all tasks shared their models' shift.
+
+    Parameters
+    ----------
+    concentration
+        As `concentration.claims_concentration` and `curves_concentration` make it.
+    shift
+        What `common_shift` returns.
+
+    Returns
+    -------
+    DataFrame
+        The same rows with ``shift_factor``, the interval factor of the row's family, and ``low_with_shift,
+        high_with_shift``: ``exp(log estimate + factor (log limit - log estimate))``. The published claims belong to several
+        families that are not measured here: they get the largest factor of those that are. NaN where no factor could be
+        estimated, where the row is no odds ratio, and where the interval has no limit.
+
+    Notes
+    -----
+    A sensitivity at the worst case, see `common_shift`; no p-value is changed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"source": ["curves"], "comparison": ["F, 3 shots, E > 5: between tasks"],
+    ...                      "effect": ["conditional odds ratio"], "estimate": [4.0], "low": [2.0], "high": [8.0]})
+    >>> found = with_shift(rows, pd.DataFrame({"family": ["F"], "where": ["all scales"], "interval_factor": [2.0]}))
+    >>> found[["low_with_shift", "high_with_shift"]].round(9).to_numpy().tolist()
+    [[1.0, 16.0]]
+    """
+    known = shift[(shift["where"] == "all scales") & shift["interval_factor"].notna()]
+    factor = known.set_index("family")["interval_factor"]
+    # Comparisons of curves begin with their family and shot count.
+    family = concentration["comparison"].str.extract(_PLACE)[0]
+    of_curves = family.map(factor).to_numpy(np.float64)
+    of_claims = float(factor.max()) if len(factor) else np.nan
+    wider = np.where(concentration["source"] == "claims", of_claims, of_curves)
+    wider[~concentration["effect"].str.endswith("odds ratio").to_numpy(bool)] = np.nan
+    estimate = np.log(concentration["estimate"].to_numpy(np.float64))
+    low, high = (np.log(concentration[name].to_numpy(np.float64)) for name in ("low", "high"))
+    return concentration.assign(
+        shift_factor=wider,
+        low_with_shift=np.exp(estimate + wider * (low - estimate)),
+        high_with_shift=np.exp(estimate + wider * (high - estimate)),
+    )
 
 
 def _shift_rows(scales: Vector, profiles: Vector, *, rng: np.random.Generator, draws: int) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.analysis.agreement import claims_against_curves
 from bigbench_meta.analysis.claims import claims, preferred_metrics
-from bigbench_meta.analysis.common_shift import common_shift
+from bigbench_meta.analysis.common_shift import common_shift, with_shift
 from bigbench_meta.analysis.concentration import claims_concentration, curves_concentration
 from bigbench_meta.analysis.length_table import length_tests
 from bigbench_meta.analysis.sensitivity import specification_curve
@@ -55,13 +55,14 @@ def over_tasks(
     measured = curves_concentration(curves, rng=of_curves, draws=draws, registry=registry)
     pairs = swap_pairs(curves)
     against = claims_against_curves(annotated, curves, rng=of_agreement, draws=draws)
+    shift = common_shift(frame, rng=of_shift, draws=draws, registry=registry)
     return OverTasks(
-        concentration=pd.concat([published, measured], ignore_index=True),
+        concentration=with_shift(pd.concat([published, measured], ignore_index=True), shift),
         specifications=specification_curve(curves, registry=registry),
         swaps=pairs,
         swap_tests=swap_tests(pairs, rng=of_swaps, draws=draws),
         claims=against.tasks,
         agreement=against.agreement,
-        common_shift=common_shift(frame, rng=of_shift, draws=draws, registry=registry),
+        common_shift=shift,
         lengths=length_tests(frame, curves=curves, lengths=lengths),
     )

@@ -38,6 +38,7 @@ def claims_section(tables: Mapping[str, pd.DataFrame]) -> Section:
     return Section(
         name=section.name,
         title=section.title,
+        sentences=_allowing_for_shift(pair),
         figures=(
             draw_one(
                 "claims_by_metric",
@@ -68,6 +69,18 @@ def claims_section(tables: Mapping[str, pd.DataFrame]) -> Section:
                 height=0.9 + 0.42 * len(comparisons),
             ),
         ),
+    )
+
+
+def _allowing_for_shift(pair: pd.DataFrame) -> tuple[str, ...]:
+    """The interval of the claims' odds ratio if all tasks shared what their models share, where that could be measured."""
+    rows = pair[(pair["comparison"] == _AGAINST_ALL) & (pair["strata"].fillna("") == "") & pair["shift_factor"].notna()]
+    return tuple(
+        f"All tasks are measured on the same models, which the intervals below do not allow for. Interval allowing for the common "
+        f"shift, as large as the largest measured here: {row['low_with_shift']:.2g} to {row['high_with_shift']:.3g} for the odds "
+        f"ratio of both metrics, in place of {row['low']:.2g} to {row['high']:.3g} ({row['shift_factor']:.1f} times as wide on the "
+        f"log scale, at worst)."
+        for row in rows.to_dict("records")
     )
 
 

@@ -48,7 +48,10 @@ _LISTINGS = (
     (
         "concentration",
         "Concentration tests",
-        "One row is one comparison of one metric, or group of metrics, with the rest.",
+        (
+            "One row is one comparison of one metric, or group of metrics, with the rest. low_with_shift and high_with_shift are "
+            "the interval if all tasks shared what their models share at one size: shift_factor times as wide, on a log scale."
+        ),
     ),
     ("claims", "Claims against measurement", "One row is one annotated task and what its curves say."),
     ("swaps", "Metric swaps on the same outputs", "One row is one pair of metrics of the same outputs."),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.common_shift import _residual, _shift_rows, common_shift
+from bigbench_meta.analysis.common_shift import _residual, _shift_rows, common_shift, with_shift
 
 X = np.log10([2e6, 16e6, 53e6, 125e6, 244e6, 422e6, 1e9, 2e9, 4e9, 8e9, 27e9, 128e9])
 
@@ -34,6 +34,28 @@ def simulated(rng, *, shift=0.0, tasks=40):
     mean = 0.3 + rng.uniform(0, 0.06, (tasks, 1)) * (X - X[0])
     mean[:, 8] += shift
     return rng.binomial(200, mean) / 200
+
+
+def test_intervals_are_widened_about_the_estimate_on_the_log_scale():
+    """Each family its own factor, claims the largest; no odds ratio, no limit or no factor: nothing; the row itself stays."""
+    shift = pd.DataFrame(
+        {"family": ["F", "F, 3 shots", "G"], "where": "all scales", "interval_factor": [2.0, 3.0, np.nan]}
+    )
+    rows = [
+        ("curves", "F, 0 shots, E > 5: between tasks", "conditional odds ratio", 4.0, 2.0, 8.0, 1.0, 16.0),
+        ("curves", "F, 3 shots, 0 shots, E > 5: between tasks", "Mantel-Haenszel odds ratio", 4.0, 2.0, 8.0, 0.5, 32.0),
+        ("curves", "G, 0 shots, E > 5: between tasks", "conditional odds ratio", 4.0, 2.0, 8.0, np.nan, np.nan),
+        ("curves", "F, -1 shots, E > 5: permuted", "effective number of metrics", 4.0, 2.0, 8.0, np.nan, np.nan),
+        ("claims", "claimed against all other tasks", "conditional odds ratio", 4.0, 2.0, np.nan, 0.5, np.nan),
+    ]
+    names = ["source", "comparison", "effect", "estimate", "low", "high", "expected_low", "expected_high"]
+    table = pd.DataFrame(rows, columns=names)
+    found = with_shift(table, shift)
+    assert found["shift_factor"].tolist() == pytest.approx([2.0, 3.0, np.nan, np.nan, 3.0], nan_ok=True)
+    for end in ("low", "high"):
+        assert found[f"{end}_with_shift"].tolist() == pytest.approx(found[f"expected_{end}"].tolist(), nan_ok=True)
+    assert found[names].equals(table)
+    assert with_shift(table, shift.iloc[2:])["shift_factor"].isna().all()
 
 
 def test_independent_tasks_hold_the_level():

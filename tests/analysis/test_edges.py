@@ -13,7 +13,8 @@ from bigbench_meta.analysis import claims as claims_module
 from bigbench_meta.analysis.agreement import _agreement, bootstrap_interval, cohen_kappa, roc_area
 from bigbench_meta.analysis.claims import claims
 from bigbench_meta.analysis.common_shift import _residual
-from bigbench_meta.analysis.findings import claims_sentences, swap_sentences
+from bigbench_meta.analysis.findings import claims_sentences
+from bigbench_meta.analysis.findings_over_tasks import swap_sentences
 from bigbench_meta.analysis.items import ItemTable
 from bigbench_meta.analysis.montecarlo import sequential_pvalue
 from bigbench_meta.analysis.pipeline import Choices, infer_curves, most_draws

@@ -7,17 +7,20 @@ import pandas as pd
 import pytest
 
 from bigbench_meta.analysis.claims import claims, preferred_metrics
+from bigbench_meta.analysis.common_shift import with_shift
 from bigbench_meta.analysis.concentration import claims_concentration
 from bigbench_meta.analysis.findings import (
     agreement_sentences,
     claimed_sentences,
     claims_sentences,
+    limit_sentences,
+    verdict_sentences,
+)
+from bigbench_meta.analysis.findings_over_tasks import (
     concentration_sentences,
     length_sentences,
-    limit_sentences,
     shift_sentences,
     swap_sentences,
-    verdict_sentences,
 )
 from bigbench_meta.analysis.verdicts import NOT_TRUSTED
 
@@ -194,6 +197,7 @@ def test_concentration_of_curves(counts, expected):
         "level": 0.95,
         "p_value": 0.3,
         "n": 35,
+        "shift_factor": np.nan,
     }
     (sentence,) = concentration_sentences(pd.DataFrame([row | counts]))
     assert expected in sentence
@@ -289,9 +293,36 @@ def test_common_shift():
     """Dependence is told as an effective number of tasks; its absence as no common part."""
     row = {"where": "all scales", "family": "F", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001}
     row["interval_factor"] = 1.96
-    assert "worth about 31 independent tasks" in shift_sentences(pd.DataFrame([row]))[0]
-    assert "too narrow, by a factor of 2.0 at worst" in shift_sentences(pd.DataFrame([row]))[0]
-    assert "no common part (p = 0.4)" in shift_sentences(pd.DataFrame([row | {"p_value": 0.4}]))[0]
+    nothing = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=19)
+    (dependent,) = shift_sentences(pd.DataFrame([row]), nothing)
+    assert "worth about 31 independent tasks" in dependent
+    assert "too narrow, by a factor of 2.0 at worst" in dependent
+    assert "no common part (p = 0.4)" in shift_sentences(pd.DataFrame([row | {"p_value": 0.4}]), nothing)[0]
+
+
+def test_intervals_that_allow_for_a_common_shift():
+    """Factor 1.96: the claims' 2.63 to 31.0 about 7.73 reads 0.936 to 118; families that cannot be checked are named."""
+    shift = pd.DataFrame(
+        [
+            {"where": "all scales", "family": "F", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001,
+             "interval_factor": 1.96, "reason": ""},
+            {"where": "one scale", "family": "F", "p_value": 0.01},
+            {"where": "all scales", "family": "G", "p_value": np.nan, "interval_factor": np.nan, "reason": "fewer_than_6_tasks"},
+        ]
+    )  # fmt: skip
+    found = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=19)
+    _, allowed, unchecked = shift_sentences(shift, with_shift(found, shift))
+    assert "the odds ratio of the claims, 7.73, would have 0.936 to 118 in place of 2.63 to 31." in allowed
+    assert unchecked.endswith("cannot be checked in G (fewer than 6 tasks).")
+    row = {
+        "source": "curves", "comparison": "F, 3 shots, verdict sharp: between tasks, preferred metric", "strata": "kind x subtasks",
+        "metrics": "multiple_choice_grade + exact_str_match", "effect": "conditional odds ratio", "cases": 9, "cases_in": 6,
+        "base": 40, "base_in": 30, "estimate": 2.0, "low": 0.5, "high": 8.0, "level": 0.95, "p_value": 0.3, "n": 35,
+    }  # fmt: skip
+    (sentence,) = concentration_sentences(with_shift(pd.DataFrame([row]), shift))
+    assert sentence.endswith(
+        "compared; allowing for what all tasks share, 0.132 to 30.3."
+    )  # 2 * 4 ** -1.96, 2 * 4 ** 1.96
 
 
 def test_limits_name_the_families():
