@@ -32,7 +32,7 @@ _CONSTANT = 1e-100
 # Rounds of fitting and reweighting: a third changes fitted scores by less than a tenth of their error.
 _REWEIGHTINGS = 2
 # Elements of the largest intermediate array: a few of them fit in a core's cache, whatever the draws.
-_BLOCK = 1 << 16
+_BLOCK = 1 << 14
 
 
 class Levels(NamedTuple):
@@ -188,25 +188,28 @@ def _winners(centred: Vector, ybar: Vector, *, plan: Design, levels: Levels, lea
     """Find the best shape of each curve; gains not above ``least`` need not be exact.
 
     No bounded fit gains more than the unbounded fit of the same shape. So where the best unbounded fit stays inside
-    the levels it is the best of all. Elsewhere the best of all is the best of three: of the unbounded fits inside the
-    levels, and of the fits on either bound, which one matrix product each compares.
+    the levels it is the best of all. Elsewhere `_bounded` looks again.
     """
     n_curves = len(centred)
-    shape, at = np.empty(n_curves, dtype=np.int64), np.empty(n_curves)
+    shape, at, gain = np.empty(n_curves, dtype=np.int64), np.empty(n_curves), np.empty(n_curves)
+    edges = None
     block = max(1, _BLOCK // len(plan.mean))
     for start in range(0, n_curves, block):
-        c = centred[start : start + block] @ plan.unit
+        rows = slice(start, start + block)
+        c = centred[rows] @ plan.unit
         winner = c.argmax(axis=1)
-        shape[start : start + block] = winner
-        at[start : start + block] = c[np.arange(len(c)), winner]
-    np.maximum(at, 0.0, out=at)
-    gain = at**2
-    again = _outside(at, ybar, _moments(plan, shape), levels)
-    if least is not None:
-        again &= gain > least
-    left = np.flatnonzero(again)
-    if len(left):
-        gain[left], shape[left], at[left] = _bounded(centred[left], ybar[left], plan=plan, levels=levels)
+        best = np.maximum(c[np.arange(len(c)), winner], 0.0)
+        shape[rows], at[rows], gain[rows] = winner, best, best**2
+        again = _outside(best, ybar[rows], _moments(plan, winner), levels)
+        if least is not None:
+            again &= best**2 > least[rows]
+        left = np.flatnonzero(again)
+        if len(left):
+            edges = edges or _edge_shapes(plan)
+            there = left + start
+            gain[there], shape[there], at[there] = _bounded(
+                c[left], centred[there], ybar[there], plan=plan, edges=edges, levels=levels
+            )
     return _Winner(gain, shape, at)
 
 
@@ -215,49 +218,75 @@ def _moments(plan: Design, shape: NDArray[np.int64]) -> tuple[Vector, ...]:
     return plan.mean[shape], plan.sigma[shape], plan.low_square[shape], plan.high_square[shape]
 
 
-def _bounded(centred: Vector, ybar: Vector, *, plan: Design, levels: Levels) -> _Winner:
-    """Find the best shape of curves whose best unbounded fit leaves the levels."""
+class _EdgeShapes(NamedTuple):
+    """The shapes as the fits with one level on its bound need them.
+
+    Attributes
+    ----------
+    low, high : (K,) lengths of S and of 1 - S.
+    low_unit, high_unit : (M, K), w S / low and w (1 - S) / high.
+    slope_low, slope_high : (K,), what one unit of c moves the lower level down and the upper level up.
+    """
+
+    low: Vector
+    high: Vector
+    low_unit: Vector
+    high_unit: Vector
+    slope_low: Vector
+    slope_high: Vector
+
+
+def _edge_shapes(plan: Design) -> _EdgeShapes:
     weights = plan.weights[:, None]
     weighted = plan.unit * plan.sigma + plan.mean * weights  # w S
     low, high = np.sqrt(plan.low_square), np.sqrt(plan.high_square)
-    low_unit, high_unit = weighted / low, (weights - weighted) / high
-    slope_low, slope_high = plan.mean / plan.sigma, (1.0 - plan.mean) / plan.sigma
-    reach = levels.high - levels.low
-    shape, at = np.empty((3, len(centred)), dtype=np.int64), np.empty((3, len(centred)))
-    block = max(1, _BLOCK // len(plan.mean))
-    for start in range(0, len(centred), block):
-        rows = slice(start, start + block)
-        above, below = (ybar[rows] - levels.low)[:, None], (levels.high - ybar[rows])[:, None]
-        c = centred[rows] @ plan.unit
-        inside = np.where((c * slope_low <= above) & (c * slope_high <= below), c, -np.inf)
-        picked = (
-            inside.argmax(axis=1),
-            _best_on_bound((centred[rows] + above) @ low_unit, furthest=reach * low),
-            _best_on_bound((below - centred[rows]) @ high_unit, furthest=reach * high),
-        )
-        for one in range(3):
-            shape[one, rows] = picked[one]
-            at[one, rows] = c[np.arange(len(c)), picked[one]]
-    np.maximum(at, 0.0, out=at)
-    means = np.broadcast_to(ybar, at.shape)
-    moments = _moments(plan, shape)
-    edge = _edges(at, means, moments, plan.total, levels).gain
-    gain = np.where(_outside(at, means, moments, levels), edge, at**2)
-    best = gain.argmax(axis=0), np.arange(len(ybar))
-    return _Winner(gain[best], shape[best], at[best])
+    return _EdgeShapes(
+        low, high, weighted / low, (weights - weighted) / high, plan.mean / plan.sigma, (1.0 - plan.mean) / plan.sigma
+    )
 
 
-def _best_on_bound(q: Vector, *, furthest: Vector) -> NDArray[np.int64]:
-    """Find, per curve, the shape that fits best with one level on its bound; q is (curves, K) and overwritten.
+def _bounded(c: Vector, centred: Vector, ybar: Vector, *, plan: Design, edges: _EdgeShapes, levels: Levels) -> _Winner:
+    """Find the best shape of curves whose best unbounded fit leaves the levels; ``c`` is overwritten.
 
-    With T = S or 1 - S of length sqrt(sum w T^2), q is the product of T / length with the curve's distance from the
-    bound. A rise of t / length gains t (2 q - t), and t may go from 0 to ``furthest``.
+    It is the best of three: of the unbounded fits inside the levels, and of the fits on either bound.
     """
-    held = np.minimum(np.maximum(q, 0.0), furthest)
-    q *= 2.0
-    q -= held
-    q *= held
-    return np.asarray(q.argmax(axis=1))
+    above, below = ybar - levels.low, levels.high - ybar
+    reach = levels.high - levels.low
+    every = np.arange(len(c))
+    low, gain_low = _best_on_bound((centred + above[:, None]) @ edges.low_unit, furthest=reach * edges.low)
+    high, gain_high = _best_on_bound((below[:, None] - centred) @ edges.high_unit, furthest=reach * edges.high)
+    at_low, at_high = c[every, low], c[every, high]
+    too_far = c * edges.slope_low > above[:, None]
+    too_far |= c * edges.slope_high > below[:, None]
+    np.copyto(c, 0.0, where=too_far)
+    inside = c.argmax(axis=1)
+    at_inside = c[every, inside]
+    gains = np.stack([at_inside**2, gain_low - plan.total * above**2, gain_high - plan.total * below**2])
+    best = gains.argmax(axis=0)
+    shape = np.stack([inside, low, high])[best, every]
+    at = np.stack([at_inside, at_low, at_high])[best, every]
+    return _Winner(gains[best, every], shape, np.maximum(at, 0.0))
+
+
+def _best_on_bound(q: Vector, *, furthest: Vector) -> tuple[NDArray[np.int64], Vector]:
+    """Find, per curve, the shape that fits best with one level on its bound, and what it gains over the bound itself.
+
+    With T = S or 1 - S of length sqrt(sum w T^2), q (curves, K) is the product of T / length with the curve's distance
+    from the bound. A rise of t / length gains t (2 q - t), and t may go from 0 to ``furthest``: q^2 where q is no
+    further than that. So where the largest q is not, its shape is the best; elsewhere all are compared.
+    """
+    every = np.arange(len(q))
+    best = q.argmax(axis=1)
+    largest = np.maximum(q[every, best], 0.0)
+    gain = largest**2
+    cut = np.flatnonzero(largest > furthest[best])
+    if len(cut):
+        q = q[cut]
+        held = np.minimum(np.maximum(q, 0.0), furthest)
+        gains = held * (2.0 * q - held)
+        best[cut] = gains.argmax(axis=1)
+        gain[cut] = gains[np.arange(len(cut)), best[cut]]
+    return best, gain
 
 
 class Anchor(NamedTuple):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # Exceedances after which the search for a small p-value is given up: p is then known to about 1/sqrt(20) of itself.
 EXCEEDANCES = 20
+# Of the draws of a test, the share where the answer hangs on more than one p-value and this one can at most confirm it.
+_SIDE_SHARE = 5
+# Fewer draws cannot reach p = 0.05.
+_FEWEST = 19
 # Draws per stage; the cap is the caller's. Most curves end in the first stage.
 _STAGES = (39, 160)
 # Statistics that differ by rounding alone count as tied, and a tie counts against the finding.
@@ -30,6 +34,17 @@ class Sampling(NamedTuple):
     noise: Noise
     draws: int
     seed: int
+
+
+def side_draws(draws: int) -> int:
+    """Return the most draws of a test that can only confirm what another decides: a fifth, and 19 at least.
+
+    Examples
+    --------
+    >>> side_draws(999), side_draws(99), side_draws(19)
+    (199, 19, 19)
+    """
+    return max((draws + 1) // _SIDE_SHARE - 1, _FEWEST)
 
 
 class PValue(NamedTuple):

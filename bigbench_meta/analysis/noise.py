@@ -182,17 +182,24 @@ def packaged_masses() -> Vector:
     return masses
 
 
-def _mixture(log_likelihood: Vector, weights: Vector, extra: Vector) -> Vector:
-    """Masses that maximise the likelihood of weighted curves plus ``extra`` pseudo-counts, by EM from uniform."""
+def _mixtures(log_likelihood: Vector, weights: Vector, extra: Vector) -> Vector:
+    """Masses (sets, grid) that maximise the likelihood of weighted curves plus ``extra`` pseudo-counts, by EM.
+
+    ``log_likelihood`` is (curves, grid), ``weights`` (sets, curves). Each set starts from uniform masses and stops for
+    itself.
+    """
     likelihood = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
-    total = weights.sum() + extra.sum()
-    masses = np.full(likelihood.shape[1], 1.0 / likelihood.shape[1])
+    total = (weights.sum(axis=1) + extra.sum())[:, None]
+    masses = np.full((len(weights), likelihood.shape[1]), 1.0 / likelihood.shape[1])
+    open_sets = np.arange(len(weights))
     for _ in range(_EM_STEPS):
-        joint = likelihood * masses
-        updated = (weights @ (joint / joint.sum(axis=1, keepdims=True)) + extra) / total
-        if np.abs(updated - masses).max() < _EM_TOLERANCE:
-            return np.asarray(updated)
-        masses = updated
+        old = masses[open_sets]
+        shares = (weights[open_sets] / (old @ likelihood.T)) @ likelihood
+        updated = (old * shares + extra) / total[open_sets]
+        masses[open_sets] = updated
+        open_sets = open_sets[np.abs(updated - old).max(axis=1) >= _EM_TOLERANCE]
+        if not len(open_sets):
+            break
     return masses
 
 
@@ -241,10 +248,12 @@ def pooled_overdispersion(
     log_likelihood[~usable] = 0.0
     curves_of_task = np.bincount(index)
     weights = 1.0 / curves_of_task[index]
-    masses = _mixture(log_likelihood, weights, extra)
-    means = []
-    for _ in range(resamples if len(tasks) > 1 else 0):
-        times = np.bincount(rng.integers(len(tasks), size=len(tasks)), minlength=len(tasks))
-        means.append(float(grid @ _mixture(log_likelihood, weights * times[index], extra + 1e-9)))
-    low, high = np.quantile(means, [0.025, 0.975]) if means else (np.nan, np.nan)
+    masses = _mixtures(log_likelihood, weights[None, :], extra)[0]
+    low, high = np.nan, np.nan
+    if len(tasks) > 1:
+        picked = rng.integers(len(tasks), size=(resamples, len(tasks)))
+        times = np.apply_along_axis(np.bincount, 1, picked, minlength=len(tasks))
+        low, high = np.quantile(
+            _mixtures(log_likelihood, weights * times[:, index], extra + 1e-9) @ grid, [0.025, 0.975]
+        )
     return Overdispersion(grid, masses, len(tasks), float(grid @ masses), float(low), float(high))

@@ -31,7 +31,7 @@ import numpy as np
 
 from bigbench_meta.analysis.fits import Design, anchor, best_fit, design, least_squares
 from bigbench_meta.analysis.laws import DEFAULT_BOUND, Shapes, broken_power_laws, dictionary
-from bigbench_meta.analysis.montecarlo import PValue, Sampling, curve_rng, sequential_pvalue
+from bigbench_meta.analysis.montecarlo import PValue, Sampling, curve_rng, sequential_pvalue, side_draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +50,9 @@ PARAMETERS: dict[Law, int] = {"line": 2, "sigmoid": 4, "theory": 4, "broken_powe
 # The sigmoid's and the theory's width and place lie on a bounded grid and are hardly identified where the curve is
 # flat or still rising; they may be fitted to three points, as the line may, since their bounds do the rest.
 MIN_SEEN: dict[Law, int] = {"line": 3, "sigmoid": 3, "theory": 3, "broken_power_law": 7}
+# The order in which laws are asked: the line, on which facts are published, always with all draws; then by how often
+# the law is the one that foresees the score.
+_FIRST_ASKED: tuple[Law, ...] = ("line", "broken_power_law", "sigmoid", "theory")
 COMBINED = "all_laws"
 LEVEL = 0.95
 # Scores at which an interval is evaluated; its ends are interpolated.
@@ -165,18 +168,23 @@ def forecasts(curve: Curve, *, sampling: Sampling, held_out: tuple[int, ...] = H
     list of Forecast
         Per h and law; per h all laws together; and last all h and laws together (``held_out`` 0), the surprise of the
         curve: its p is the largest over the laws of the p of the largest statistic over h. Empty if no h leaves
-        enough scales (a line needs 3, so 4 scales allow h = 1 only).
+        enough scales (a line needs 3, so 4 scales allow h = 1 only). Once one law clearly allows the score, its p being
+        at least 20/draws, the curve's p can only be larger: then the laws left, but for the line, get a fifth of the
+        draws, and their own p is at least 5/(draws + 1).
     """
     n_scales = len(curve.x)
     usable = tuple(h for h in held_out if n_scales - h >= MIN_SEEN["line"])
-    rows: list[Forecast] = []
-    overall: list[PValue] = []
     names = list(laws_of(curve.x, n_scales - usable[0])) if usable else []
-    for law in names:
+    tested: dict[Law, tuple[list[Forecast], PValue]] = {}
+    side = sampling._replace(draws=side_draws(sampling.draws))
+    for law in sorted(names, key=_FIRST_ASKED.index):
         carried = tuple(h for h in usable if n_scales - h >= MIN_SEEN[law])
-        per_h, together = _law_tests(curve, law=law, sampling=sampling, held_out=carried)
-        rows += per_h
-        overall.append(together)
+        foreseen = any(result.draws < sampling.draws for _, result in tested.values())
+        tested[law] = _law_tests(
+            curve, law=law, sampling=side if foreseen and law != "line" else sampling, held_out=carried
+        )
+    rows = [row for law in names for row in tested[law][0]]
+    overall = [tested[law][1] for law in names]
     combined = [_combine([row for row in rows if row.held_out == h], h) for h in usable]
     if not combined:
         return []

@@ -24,7 +24,7 @@ import numpy as np
 
 from bigbench_meta.analysis.fits import anchor, design, fit_shapes, least_squares
 from bigbench_meta.analysis.laws import DEFAULT_BOUND, EXPONENT_BOUNDS, Shapes
-from bigbench_meta.analysis.montecarlo import PValue, Sampling, curve_rng, sequential_pvalue
+from bigbench_meta.analysis.montecarlo import PValue, Sampling, curve_rng, sequential_pvalue, side_draws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,12 +145,14 @@ def sharpness_sweep(curve: Curve, *, shapes: Shapes, sampling: Sampling, at_defa
 
     The smooth curves of a gentler bound are among those of a steeper one, so the p-value rises with the bound: from the
     result at `DEFAULT_BOUND` the sweep goes to steeper bounds while p <= 0.05, or else from the gentlest bound upwards
-    while p <= 0.05, and leaves out bounds whose answer is then known.
+    while p <= 0.05, and leaves out bounds whose answer is then known. Whether p <= 0.05 needs no small p-values: bounds
+    other than `DEFAULT_BOUND` get a fifth of the draws, so that their p is at least 5/(draws + 1).
     """
     results = {DEFAULT_BOUND: at_default}
     if not np.isfinite(at_default.p):
         return results
     sharp = at_default.p <= _SWEEP_LEVEL
+    sampling = sampling._replace(draws=side_draws(sampling.draws))
     for bound in EXPONENT_BOUNDS:
         if (bound > DEFAULT_BOUND) == sharp and bound != DEFAULT_BOUND:
             results[bound] = sharpness_test(curve, shapes=shapes, sampling=sampling, bound=bound)

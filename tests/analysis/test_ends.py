@@ -22,7 +22,7 @@ from bigbench_meta.analysis.noise import Noise, Residual, pooled_overdispersion
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
 from bigbench_meta.analysis.predictability import forecasts, laws_of
 from bigbench_meta.analysis.prepare import Curve, prepare_curves
-from bigbench_meta.analysis.sharpness import flexible_fit, sharp_up_to, sharpness_sweep
+from bigbench_meta.analysis.sharpness import flexible_fit, sharp_up_to, sharpness_sweep, sharpness_test
 from bigbench_meta.metrics import metrics
 
 
@@ -232,3 +232,27 @@ def test_progress_of_curves_that_are_drawn_further(monkeypatch):
     assert told == [(1, 2, "curves tested"), (2, 2, "curves tested"), (1, 1, "curves drawn further")]
     p = found.curves.set_index(found.curves["task"].astype(str))["p_trend"]
     assert (p["step"], p["flat"]) == (1 / 161, 1.0)
+
+
+def test_side_questions_get_a_fifth_of_the_draws():
+    """A step is sharp at the default bound with 1 / 1000, and against every other bound with 1 / 200, the least of 199."""
+    curve, sampling = curve_of([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]), Sampling(item_noise(1000), 999, 0)
+    shapes = dictionary(curve.x)
+    sharp = sharpness_test(curve, shapes=shapes, sampling=sampling)
+    sweep = sharpness_sweep(curve, shapes=shapes, sampling=sampling, at_default=sharp)
+    assert sweep[0.34] == PValue(0.001, 999)
+    steeper = [result for bound, result in sweep.items() if bound != 0.34]
+    assert steeper
+    assert {result for result in steeper if result.p < 0.01} == {PValue(0.005, 199)}
+
+
+def test_a_law_that_foresees_the_score_ends_the_others_early():
+    """The paper's own convex curve leaves the line (999 draws); once another law allows it the rest get 199 at most."""
+    x = np.linspace(7, 11, 9)
+    curve = curve_of(theory(x, exponent=0.3, x0=11.0), apart=0.5)
+    rows = {row.law: row for row in forecasts(curve, sampling=Sampling(item_noise(1000), 999, 0)) if row.held_out == 1}
+    assert rows["line"].draws == 999
+    assert rows["line"].p == 0.001
+    assert rows["broken_power_law"].p > 0.02
+    assert max(rows["sigmoid"].draws, rows["theory"].draws) <= 199
+    assert rows["all_laws"].p == max(row.p for law, row in rows.items() if law != "all_laws")

@@ -40,18 +40,20 @@ def test_closed_form_equals_an_optimiser(low: float, high: float) -> None:
     assert (fit.upper >= fit.lower - 1e-12).all()
 
 
-def test_many_curves_at_once_equal_one_at_a_time() -> None:
-    """The blocked search over draws and growing prefixes finds what the single fits find, edges included."""
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.5), (0.4, 1.0), (0.0, 1.0), (0.6, 0.2), (0.0, 0.03)])
+@pytest.mark.parametrize("levels", [UNIT, Levels(0.1, 0.55)])
+def test_many_curves_at_once_equal_one_at_a_time(low: float, high: float, levels: Levels) -> None:
+    """The blocked search over draws and growing prefixes finds what the single fits find, on each bound and on both."""
     rng = np.random.default_rng(6)
     shapes = dictionary(X)
-    y = rng.binomial(30, np.linspace(0.0, 0.5, 8), size=(70, 8)) / 30
-    plan = design(shapes.values, np.full(8, 120.0))
+    y = rng.binomial(30, np.linspace(low, high, 8), size=(70, 8)) / 30
+    plan = design(shapes.values, np.linspace(60.0, 180.0, 8))
     cuts = (0, 5, shapes.prefix(0.34), len(shapes))
-    found = least_squares(y, plan=plan, levels=UNIT, cuts=cuts)
-    winners = best_fit(y, plan=plan, levels=UNIT)
+    found = least_squares(y, plan=plan, levels=levels, cuts=cuts)
+    winners = best_fit(y, plan=plan, levels=levels)
     for row in range(len(y)):
-        fit = fit_shapes(y[row], plan=plan, levels=UNIT)
-        flat = 120.0 * ((y[row] - y[row].mean()) ** 2).sum()
+        fit = fit_shapes(y[row], plan=plan, levels=levels)
+        flat = ((y[row] - np.average(y[row], weights=plan.weights)) ** 2 * plan.weights).sum()
         expected = [flat, *(min(flat, fit.ssr[:cut].min()) for cut in cuts[1:])]
         np.testing.assert_allclose(found[row], expected, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(winners.ssr[row], fit.ssr.min(), rtol=1e-9, atol=1e-9)
