@@ -180,7 +180,6 @@ def curves_concentration(
             | {
                 "comparison": title,
                 "effect": "none",
-                "estimate": float("nan"),
                 "n": 0,
                 "n_strata": 0,
                 "reason": "no_defined_unit",
@@ -194,7 +193,7 @@ def curves_concentration(
 def _main_units(units: pd.DataFrame) -> Iterator[tuple[str, int, str, pd.DataFrame]]:
     """Family, its shot count with most tasks, criterion, and the leaf units there."""
     leaves = units[units["level"] == "leaf"]
-    for family, of_family in leaves.groupby("family", sort=True):
+    for family, of_family in leaves.groupby("family"):
         tasks = of_family.groupby("shots")["task"].nunique()
         shots = int(tasks[tasks == tasks.max()].index.max())
         here = of_family[of_family["shots"] == shots]

@@ -58,6 +58,21 @@ def test_comparison_without_strata():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("empty", [None, 0, 1, 2, 3])
+def test_one_empty_cell_leaves_the_sample_odds_ratio_undefined(empty):
+    """Whichever cell it is the reason says so; shares are defined, also where the halves are equal, and counts are whole."""
+    sizes = [4, 4, 4, 4]
+    if empty is not None:
+        sizes[empty] = 0
+    (a, b, c, d) = sizes
+    units, inside = units_of((a, True, True, "x"), (b, True, False, "x"), (c, False, True, "x"), (d, False, False, "x"))
+    sample, _ = compare(units, inside, level=0.9)
+    assert sample["reason"] == ("" if empty is None else "empty_cell")
+    assert math.isnan(sample["estimate"]) == (empty is not None)
+    assert (sample["share_cases"], sample["share_base"]) == (a / (a + b), (a + c) / sum(sizes))
+    assert [type(sample[name]) for name in ("cases_in", "cases", "base_in", "base", "n")] == [int] * 5
+
+
 def test_comparison_within_strata():
     """The same units in two strata: Mantel-Haenszel first, then the exact one, over tables by stratum."""
     units, inside = units_of(
@@ -328,6 +343,37 @@ def test_rows_of_measured_curves():
     assert rest["n_strata"].tolist()[-2:] == [8, 8]  # every task has two metrics, so each is a group of its own
     assert set(rest["level"].dropna()) == {0.9}
     assert rest.loc[rest["q_value"].notna(), "metrics"].isin(["multiple_choice_grade"]).all()
+
+
+def test_units_are_leaves_of_which_half_are_enough():
+    """Of a task's three subtasks two must meet the criterion, one is too few; its aggregate curve is not asked."""
+    high, low = 20.0, 1.0
+    tasks = {"one": (high, low, low), "two": (high, high, low), "none": (low, low, low)}
+    rows = [
+        (task, f"{task}:{place}", "bleu", "higher", 12, e, 3.0, True)
+        for task, scores in tasks.items()
+        for place, e in enumerate(scores)
+    ]
+    rows += [(task, task, "bleu", "higher", 12, high, 3.0, True) for task in tasks]
+    table = curves_concentration(make_curves(rows), rng=np.random.default_rng(0), draws=9)
+    assert set(table["base"]) == {0, 3}  # no task has two metrics, so that nothing is compared within tasks
+    assert set(table.loc[table["base"] == 3, "cases"]) == {1}
+
+
+def test_rows_are_numbered_and_draws_are_999():
+    """Rows of several families and criteria are numbered from 0 on; unless told otherwise the permutations draw 999 times."""
+    rows = [(f"t{n}", f"t{n}", "bleu", "higher", 12, 20.0 if n < 2 else 1.0, 3.0, True) for n in range(5)]
+    curves = make_curves(rows).assign(emergence_floored=2.0)
+    both = pd.concat([curves.assign(family="B"), curves], ignore_index=True)
+    measured = curves_concentration(both, rng=np.random.default_rng(0))
+    claimed = claims_concentration(*small_claims(), rng=np.random.default_rng(0))
+    for table in (measured, claimed):
+        assert table.index.tolist() == list(range(len(table)))
+        methods = table.loc[table["method"].str.startswith("permutation,"), "method"]
+        assert set(methods) == {"permutation, 999 draws"}
+    titles = measured["comparison"].str.split(":").str[0].drop_duplicates().tolist()
+    criteria = ("E > M - 1", "E floored > M - 1")
+    assert titles == [f"{family}, 0 shots, {criterion}" for family in "BF" for criterion in criteria]
 
 
 def test_tasks_of_one_metric_are_permuted_among_their_kind():

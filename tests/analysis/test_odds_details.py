@@ -107,6 +107,9 @@ def test_sample_odds_ratio_of_an_empty_cell(empty):
     """Any empty cell leaves the sample odds ratio undefined; otherwise it is ad / bc."""
     cells = [2, 3, 5, 7]
     assert sample_odds_ratio(np.reshape(cells, (2, 2))) == pytest.approx(14 / 15)
+    cells[empty] = 1  # one unit is enough
+    (a, b, c, d) = cells
+    assert sample_odds_ratio(np.reshape(cells, (2, 2))) == pytest.approx(a * d / (b * c))
     cells[empty] = 0
     assert math.isnan(sample_odds_ratio(np.reshape(cells, (2, 2))))
 
@@ -117,6 +120,16 @@ def test_large_tables_have_limits():
     found = conditional_odds_ratio(table)
     assert 5e5 < found.low < found.estimate < found.high < 1e9
     assert found.estimate == pytest.approx(odds_ratio(table).statistic, rel=1e-4)  # scipy's, an independent search
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.float32, np.uint64])
+def test_counts_of_any_type(kind):
+    """Products of counts are those of whole numbers: 16 x 16 does not vanish in eight bits, and equal rows have odds ratio 1."""
+    table = np.array([[16, 16], [16, 16]], kind)
+    assert sample_odds_ratio(table) == 1.0
+    assert mantel_haenszel(table).estimate == pytest.approx(1.0)
+    assert mantel_haenszel(table).n == 64
+    assert conditional_odds_ratio(table).estimate == pytest.approx(1.0)
 
 
 def test_strata_that_say_nothing():
