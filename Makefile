@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: run test check check-all coverage mutation lowest lock clean
 
 # The tests of the parts whose branch coverage is held (scripts/check_coverage.py).
-CORE := tests/analysis tests/show/test_references.py tests/loading tests/sources $(wildcard tests/test_emergence*.py) tests/test_loader.py tests/test_manifest.py \
+CORE := tests/analysis tests/show/test_references.py tests/loading tests/sources $(wildcard tests/test_emergence*.py) $(wildcard tests/test_loader*.py) tests/test_manifest.py \
   tests/test_metrics.py tests/test_human_eval.py tests/test_cli_fetch.py tests/test_cli_load.py $(wildcard tests/test_fetcher*.py)
 
 # The marker file is newer than the lock only after a complete install, so an interrupted set-up is repeated.

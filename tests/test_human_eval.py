@@ -98,6 +98,7 @@ def test_nothing_runs(tmp_path, function, protocol):
         b"\x80\x02c_codecs\nencode\n(K\x01K\x02tR.",  # text that is none
         b"\x80\x02K\x01K\x02\x93.",  # a name that is none
         b"\x80\x02cnumpy\ndtype\n)R.",  # the wrong number of arguments
+        b"\x80\x02K\x01)R.",  # a number called as if it were a function
     ],
     ids=lambda content: content[:20].hex(),
 )

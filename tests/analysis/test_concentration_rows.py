@@ -93,6 +93,15 @@ def test_comparison_within_strata():
         }  # fmt: skip
 
 
+def test_tables_of_strata():
+    """One table of whole numbers a stratum, in order of its name, and no other; one of zeros where there is no unit."""
+    units, inside = units_of((2, True, False, "b"), (3, False, True, "a"), (1, True, True, "a"), (4, False, False, "b"))
+    tables = kernels._tables(units, inside, ["kind"])
+    assert (tables.tolist(), tables.dtype) == ([[[1, 0], [3, 0]], [[0, 2], [0, 4]]], np.int64)
+    tables = kernels._tables(units.iloc[:0], inside[:0], ())
+    assert (tables.tolist(), tables.dtype) == ([[[0, 0], [0, 0]]], np.int64)
+
+
 def test_comparison_of_nothing():
     """Without a case, and without any unit, shares are undefined, and the reason says why."""
     units, inside = units_of((2, False, True, "x"), (3, False, False, "x"))
@@ -124,6 +133,9 @@ def test_null_by_hand():
     assert against_null(0.9 + 1e-11, null, larger=True, level=0.5)["p_value"] == 2 / 11
     assert against_null(0.2 - 1e-11, null, larger=False, level=0.5)["p_value"] == 2 / 11
     assert against_null(5.0, null, larger=True, level=0.5)["p_value"] == 1 / 11
+    # a distance of 1e-12 itself is a tie
+    assert against_null(1e-12, np.zeros(1), larger=True, level=0.5)["p_value"] == 1.0
+    assert against_null(-1e-12, np.zeros(1), larger=False, level=0.5)["p_value"] == 1.0
 
 
 def test_permutation_of_no_case():
@@ -174,6 +186,27 @@ def test_permutation_against_enumeration(monkeypatch, block):
     assert top["method"] == number["method"] == f"permutation, {draws} draws"
 
 
+@pytest.mark.parametrize("block", [10_000_000, 1, 200])
+def test_draws_are_those_of_a_plain_walk(monkeypatch, block):
+    """Each draw puts the cases of a group in the order of one uniform number per unit, units taken in order of group and place."""
+    monkeypatch.setattr(kernels, "_BLOCK", block)
+    units, draws = 60, 7
+    made = np.random.default_rng(8)
+    case, metric, group = made.random(units) < 0.4, made.integers(0, 4, units), made.integers(5, 9, units)
+    found = kernels._permuted_counts(case, metric, group, rng=np.random.default_rng(3), draws=draws)
+    rng = np.random.default_rng(3)
+    expected = np.zeros((draws, 4), int)
+    places = sorted(range(units), key=lambda unit: (group[unit], unit))
+    for draw in range(draws):
+        number = dict(zip(places, rng.random(units), strict=True))
+        for name in set(group.tolist()):
+            of_group = [unit for unit in places if group[unit] == name]
+            dealt = sorted(of_group, key=lambda unit: number[unit])
+            for unit, source in zip(of_group, dealt, strict=True):
+                expected[draw, metric[unit]] += case[source]
+    assert (found.tolist(), found.dtype) == (expected.tolist(), np.int64)
+
+
 def test_ties_for_the_second_place_go_to_the_first_name():
     """Of metrics with equally many cases the first by name is shown, whatever the order of units."""
     units = pd.DataFrame({"metric": ["c", "b", "a", "a", "d"], "case": [True, True, True, True, False]})
@@ -185,9 +218,22 @@ def test_ties_for_the_second_place_go_to_the_first_name():
         assert (top["cases_in"], top["base_in"]) == (3, 3)
 
 
+def test_the_top_two_of_many_metrics():
+    """Of twenty metrics with one case and twenty with two, the first two by name; a metric without a case may be second."""
+    metric = [f"m{number:02d}" for number in range(40) for _ in range(1 + (number >= 20))]
+    units = pd.DataFrame({"metric": [*metric, "n"], "case": [True] * len(metric) + [False]})
+    top, _ = permuted_cases(units, np.zeros(len(units), int), rng=np.random.default_rng(0), draws=1, level=0.5)
+    assert top["metrics"] == "the two metrics with most cases (here m20 + m21)"
+    one = pd.DataFrame({"metric": ["a", "a", "b", "c"], "case": [True, False, False, False]})
+    top, number = permuted_cases(one, np.zeros(4, int), rng=np.random.default_rng(0), draws=9, level=0.5)
+    assert top["metrics"] == "the two metrics with most cases (here a + b)"
+    assert (top["cases_in"], top["base_in"], top["estimate"], number["estimate"]) == (1, 3, 1.0, 1.0)
+
+
 def test_effective_number_of_large_counts():
     """Rows are taken one by one; empty categories change nothing."""
-    assert hill(np.array([[5, 5, 0], [1000, 0, 0], [1, 1, 1]])) == pytest.approx([2.0, 1.0, 3.0])
+    counts = np.array([[5, 5, 0], [1000, 0, 0], [1, 1, 1], [0, 0, 1]])
+    assert hill(counts) == pytest.approx([2.0, 1.0, 3.0, 1.0])
 
 
 def test_q_values_by_family():

@@ -76,6 +76,15 @@ def test_every_form_gives_the_same(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
+def test_progress(tmp_path: Path, form: str) -> None:
+    """Whoever waits is told of every file that is kept, and of how many there are."""
+    told: list[tuple[int, int, str]] = []
+    path = pack(tmp_path / f"x.{form}", FILES)
+    fetch(path, cache_dir=tmp_path / "cache", progress=lambda *now: told.append(now))
+    assert told == [(number, len(WANTED), "reading archive") for number in range(1, len(WANTED) + 1)]
+
+
+@pytest.mark.parametrize("form", ["zip", "tar.gz"])
 @pytest.mark.parametrize(
     "name",
     [
