@@ -17,6 +17,7 @@ from bigbench_meta.analysis.sharpness import (
     concentration_test,
     flexible_fit,
     level_is_doubtful,
+    residual_dof,
     sharp_up_to,
     sharpness_sweep,
     sharpness_test,
@@ -163,6 +164,15 @@ def refine_curve(job: RefineJob) -> CurveResult:
     return CurveResult(effects, rows, sweep)
 
 
+def _effective_items(curve: Curve, noise: Noise, ssr: float) -> float:
+    """Independent items that a point is worth: n over the curve's own posterior mean of phi; NaN without items."""
+    return (
+        curve.n_items / float(noise.scale(np.array(ssr), residual_dof(len(curve.x))))
+        if noise.kind == "items"
+        else np.nan
+    )
+
+
 def infer_curve(job: CurveJob) -> CurveResult:
     """Run every test and interval of one curve.
 
@@ -205,6 +215,7 @@ def infer_curve(job: CurveJob) -> CurveResult:
         "rise": change.estimate,
         "rise_low": change.low,
         "rise_high": change.high,
+        "items_effective": _effective_items(curve, noise, float(fit.ssr.min())),
         "jump_high": jump.high,
         "detectable_jump": jump.detectable,
         "step_share": step_share(curve.y),

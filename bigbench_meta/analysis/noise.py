@@ -22,6 +22,13 @@ is divided by the curve's own posterior mean of phi, and every null draw takes i
 The same items are scored at every scale, which makes steps *less* noisy than independent draws say: half the real
 curves scatter less than binomially. Nothing is gained from that here; the tests are conservative there.
 
+The opposite is a model that gives one answer to all items: its score is the share of items with that answer, and from one
+such model to the next it jumps by whole classes, as if it had been asked one item, not n. Its items are worth n / phi;
+phi = n in the extreme (``items_effective`` among the columns of a curve). Nothing in a table of scores marks such models. Where
+their answer changes to and fro, the curve leaves residuals many times the binomial ones, its posterior of phi is large and no
+jump of it is significant for n alone; where it changes once, from the small models to the large, it looks like a clean step
+and is taken for one.
+
 A score without items (BLEU, Brier) has no noise model of its own: its scatter is pooled over the tasks of the same
 metric and family if there are enough of them, else it is unknown and the curve stays undecided.
 
@@ -157,7 +164,9 @@ class Residual(NamedTuple):
 class Overdispersion:
     """Distribution of rho (or of the variance, for scores without items) over the tasks of a group.
 
-    ``mean`` is its mean, ``low`` and ``high`` its 95% interval from resampling whole tasks.
+    ``n_tasks`` are those with a residual, ``mean`` is the distribution's mean, ``low`` and ``high`` its 95% interval from
+    resampling whole tasks, NaN below two. For items the packaged share of the estimate is not resampled: with few tasks the
+    interval is too short.
     """
 
     grid: Vector
@@ -214,11 +223,13 @@ def pooled_overdispersion(
     kind : ``items`` estimates rho, with `PACKAGED_WEIGHT` tasks' worth of the packaged distribution added; the other
         kinds estimate the unit variance itself and need `MIN_RESIDUAL_TASKS` tasks.
     rng : for the interval, from whole tasks drawn with replacement.
+    resamples : draws of that interval; 99 tell its ends roughly, which is what it is shown for.
 
     Returns
     -------
     Overdispersion or None
-        None if scores without items are too few to tell their scatter.
+        None if scores without items are too few to tell their scatter. Curves that their fit meets exactly (``dof`` 0) say
+        nothing and do not count.
 
     Notes
     -----
@@ -229,11 +240,12 @@ def pooled_overdispersion(
     tasks, index = np.unique([each.task for each in residuals], return_inverse=True)
     dof = np.array([each.dof for each in residuals])
     usable = dof > 0
+    n_tasks = len(np.unique(index[usable]))
     if kind == "items":
         grid, extra = RHO_GRID, PACKAGED_WEIGHT * packaged_masses()
     else:
         positive = np.array([each.ssr / each.expected for each in residuals if each.ssr > 0 and each.dof > 0])
-        enough = len(tasks) >= MIN_RESIDUAL_TASKS and dof[usable].sum() >= MIN_RESIDUAL_DOF and len(positive)
+        enough = n_tasks >= MIN_RESIDUAL_TASKS and dof[usable].sum() >= MIN_RESIDUAL_DOF and len(positive)
         if not enough:
             return None
         grid = np.geomspace(np.quantile(positive, 0.05) / 2, positive.max() * 2, 25)
@@ -256,4 +268,4 @@ def pooled_overdispersion(
         low, high = np.quantile(
             _mixtures(log_likelihood, weights * times[:, index], extra + 1e-9) @ grid, [0.025, 0.975]
         )
-    return Overdispersion(grid, masses, len(tasks), float(grid @ masses), float(low), float(high))
+    return Overdispersion(grid, masses, n_tasks, float(grid @ masses), float(low), float(high))

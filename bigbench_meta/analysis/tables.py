@@ -128,6 +128,7 @@ _EXTRA_COLUMNS = (
     "p_step_typical",
     "emergence_per_step",
     "items_source",
+    "items_effective",
     "noise_source",
 )
 
@@ -139,7 +140,7 @@ def _result_columns() -> list[str]:
         *("implied_exponent", "exponent_low", "exponent_high", "exponent_reason"),
         *("rise", "rise_low", "rise_high", "jump_high", "detectable_jump"),
         *("step_share", "p_step_line", "p_step_typical", "surprise", "p_surprise", "surprise_from"),
-        "sharp_level_doubtful",
+        *("sharp_level_doubtful", "items_effective"),
     ]
 
 
@@ -235,10 +236,12 @@ def sweep_table(analyzed: pd.DataFrame, found: list[CurveResult | None]) -> pd.D
 
 
 def point_table(analyzed: pd.DataFrame, curves: list[Curve], *, noises: list[Noise | None]) -> pd.DataFrame:
-    """Return one row per (curve, scale) with its score and standard errors.
+    """Return one row per (curve, scale) with its score and standard errors, in units of the score.
 
-    ``error_items`` speaks of items alone, for one fixed model; ``error_with_overdispersion`` of items and models of this
-    size, with the mean overdispersion over tasks. NaN where unknown.
+    ``error_items``, ``sqrt(p (1 - p) / n)``, speaks of items alone, for one fixed model: 0 at a score of 0 or 1, where the
+    formula has nothing to say. ``error_with_overdispersion`` speaks of items and models of this size (seeds, prompts, data
+    order): of the scores with items by the mean overdispersion over tasks, half a success added on either side, of the others
+    by the scatter about their curves. NaN where unknown.
     """
     import pandas as pd
 

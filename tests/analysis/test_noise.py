@@ -49,6 +49,17 @@ def test_scatter_without_items_needs_tasks() -> None:
     assert found.mean == pytest.approx(0.0004, rel=0.25)
 
 
+def test_tasks_without_a_residual_tell_no_scatter() -> None:
+    """Four tasks whose curves are met exactly (no degrees of freedom) do not make a fifth one enough; five with one do."""
+    exact = [Residual(f"e{i}", np.nan, 0.0, 9.0, 0.0) for i in range(4)]
+    scattered = [Residual(f"t{i}", np.nan, 0.01, 9.0, 9.0) for i in range(5)]
+    rng = np.random.default_rng(3)
+    assert pooled_overdispersion([*exact, *scattered[:1] * 4], kind="constant", rng=rng) is None
+    found = pooled_overdispersion([*exact, *scattered], kind="constant", rng=rng)
+    assert found is not None
+    assert found.n_tasks == 5
+
+
 def test_subtasks_of_one_task_weigh_as_one() -> None:
     """A task with a hundred noisy subtasks does not outweigh twenty quiet tasks."""
     quiet = [Residual(f"t{i}", 500, 9.0, 9.0, 9.0) for i in range(20)]

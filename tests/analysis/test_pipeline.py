@@ -111,6 +111,21 @@ def test_unknown_noise_leaves_a_curve_undecided() -> None:
     assert curves["not_tested"].str.contains("noise unknown").all()
 
 
+def test_models_that_give_one_answer_are_worth_few_items() -> None:
+    """Two classes of 62 and 38% answered whole, to and fro: 500 items are worth a few tens, and no trend or jump is found."""
+    truths = {f"line{i}": line(0.25, 0.3 + 0.05 * i) for i in range(8)}
+    frame = results(truths, n=500, seed=4)
+    answers = frame[frame["task"] == "line0"].assign(
+        task="one", subtask="one", score=[0.38, 0.62, 0.62, 0.38, 0.38, 0.62, 0.38, 0.62, 0.62, 0.62, 0.38, 0.62]
+    )
+    both = pd.concat([frame, answers], ignore_index=True)
+    found = analyze(both, rng=np.random.default_rng(0), draws=99, items=items(truths | {"one": line(0, 0)}, 500))
+    curves = found.curves.set_index("task")
+    assert 1 <= curves.loc["one", "items_effective"] < 60
+    assert curves["items_effective"].drop("one").median() > 250
+    assert curves.loc["one", ["p_trend", "p_sharp"]].min() > 0.1
+
+
 def test_lower_is_better_is_reflected() -> None:
     """A Brier score that falls from .4 to .1 rises as a curve: trend upwards, rise positive, in units of the score."""
     truths = {f"t{i}": line(0.4, 0.1) for i in range(6)}
