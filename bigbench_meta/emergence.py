@@ -76,13 +76,14 @@ def emergence_score(y: ArrayLike) -> float:
 
     The first index wins a tie of arg max or arg min. The scales themselves only order the scores. A straight line
     scores M - 1, so a large E alone is no evidence of sharpness. E does not change when the scores are multiplied
-    by a positive number or shifted, and changes sign when they are negated.
+    by a positive number or shifted, and changes sign when they are negated, as long as no step falls below
+    `STEP_TOLERANCE`.
 
     Examples
     --------
     >>> import bigbench_meta as bm
-    >>> bm.emergence_score([0.0, 0.1, 0.1, 0.3, 0.9])  # steps .1, 0, .2, .6: median square (.01 + .04) / 2
-    5.692099788303082
+    >>> round(bm.emergence_score([0.0, 0.1, 0.1, 0.3, 0.9]), 6)  # steps .1, 0, .2, .6: median square (.01 + .04) / 2
+    5.6921
     """
     return float(_score_rows(_one_curve_iv(y)).emergence_score[0])
 
@@ -98,8 +99,9 @@ def linearity(y: ArrayLike) -> float:
     Returns
     -------
     float
-        L, at most sqrt(M - 1) for one clean step, M - 1 for a straight line. NaN for fewer than 3 scales, a missing
-        or infinite score, or no change at all; defined where a zero median step leaves E undefined.
+        L, between -(M - 1) and M - 1, a straight line; sqrt(M - 1) for one clean step; negative where the maximum comes
+        before the minimum. NaN for fewer than 3 scales, a missing or infinite score, or no change at all; defined where
+        a zero median step leaves E undefined.
 
     Raises
     ------

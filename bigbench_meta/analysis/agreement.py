@@ -81,7 +81,7 @@ def claims_against_curves(
         n_scales``, the median over the task's curves of the measures (E and L oriented so that a rise is positive,
         ``surprise_share`` the surprise over the curve's range), ``verdict`` (the most frequent one; ``sharp`` if at least
         half are), the flags ``sharp``, ``unpredictable``, ``emergent`` (at least half of the tested curves; missing if
-        none) and the ``outcome``. Annotated tasks without any curve have one row; tasks that nobody annotated have an
+        none; a curve on which nothing could have been a surprise counts as not shown to be one) and the ``outcome``. Annotated tasks without any curve have one row; tasks that nobody annotated have an
         empty ``category``.
 
         ``agreement`` has, per family and relation (``within``, ``across``), Cohen's kappa of each flag and the area

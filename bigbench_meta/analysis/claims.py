@@ -69,7 +69,7 @@ def claims() -> pd.DataFrame:
     Examples
     --------
     >>> import bigbench_meta as bm
-    >>> bm.claims()["category"].eq("emergent").sum()
+    >>> int(bm.claims()["category"].eq("emergent").sum())
     67
     """
     table = _read("claims.csv", ("task", "category", "first_model_above_chance"))

@@ -225,7 +225,7 @@ def _permuted_counts(
 
 
 def against_null(observed: float, null: NDArray[np.float64], *, larger: bool, level: float) -> dict[str, object]:
-    """Place an observed statistic in its permutation null: p = (b + 1) / (m + 1), the null's median and range.
+    """Place an observed statistic in its permutation null: p = (b + 1) / (m + 1), the null's median and central range.
 
     One-sided: ``larger`` values are the extreme ones, or smaller ones. Ties count as extreme, within 1e-12.
     """

@@ -60,8 +60,8 @@ def claims_concentration(
         stratified by that kind, and for each metric alone. Exact tests on named metrics take those metrics as given:
         they were named after the claims had been seen, and only the permutation rows (``the two metrics with most
         cases``, ``effective number of metrics``) allow for that choice. ``q_value`` is Benjamini-Hochberg's, over the
-        single metrics of one kind of estimate. ``held_out`` counts the tasks nobody annotated, which the comparison
-        with *all other tasks* takes as not claimed.
+        single metrics of one kind of estimate. ``held_out`` counts the tasks that a comparison leaves out: those nobody
+        annotated, or those of the other kind. The comparison with *all other tasks* takes the former as not claimed.
 
     Raises
     ------
@@ -75,10 +75,11 @@ def claims_concentration(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from bigbench_meta.analysis.claims import claims, preferred_metrics
     >>> table = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=99)
     >>> first = table.iloc[0]
-    >>> int(first.cases_in), int(first.cases), int(first.base_in), int(first.base), round(first.estimate, 2)
+    >>> int(first.cases_in), int(first.cases), int(first.base_in), int(first.base), round(float(first.estimate), 2)
     (63, 67, 158, 209, 7.79)
     """
     import pandas as pd

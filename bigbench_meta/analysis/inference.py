@@ -38,7 +38,7 @@ _CURVES_PER_TASK = 4
 # Draws that tell the expectation and degrees of freedom of a residual sum of squares to about a fifth.
 _REFERENCE_DRAWS = 49
 # Other tasks that a family's typical curve must rest on: the test against it takes it as known. With 19 others and
-# overdispersed items it rejected 7 to 9% at 5% and up to 18% at 10% (docs/validation.md); with 59 others see there.
+# overdispersed items it rejected 7 to 9% at 5% and up to 18% at 10%; with 59 others 6.3% of 960 at 5% (docs/validation.md).
 MIN_TYPICAL_TASKS = 50
 
 CurveKey = tuple[str, str, str, str, int]

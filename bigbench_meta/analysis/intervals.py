@@ -71,8 +71,9 @@ def transition_width(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Nois
     -----
     *Rise* is from the fitted lower to the fitted upper level, both inside the metric's range, not the observed range.
     A step has width 0. A curve whose best fit is the straight line, or whose interval holds it, has not been seen to
-    saturate: its width has no upper bound, the end is NaN and the reason ``not saturated``. Where the interval holds
-    a flat curve there is no rise and no width: all NaN, reason ``no rise``. With fewer than `FEW_ITEMS` items and 8
+    saturate: its width has no upper bound, the end is NaN and the reason ``not saturated``; so for the widest curved
+    shapes, 30 decades, which no scales here tell from a line. The estimate is NaN where the line fits best. Where the
+    interval holds a flat or falling curve there is no rise and no width: all NaN, reason ``no rise``. With fewer than `FEW_ITEMS` items and 8
     scales or more a straight line was said to saturate in 7 to 10% of simulated curves in place of 5%: such an upper
     end has the reason ``few items``.
     """
@@ -109,7 +110,8 @@ def implied_exponent(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Nois
     -----
     From accuracy alone the law's length and constant drop out and the exponent is 1.34 over the width (10% to 90%) of
     the best curve ``g + (h - g) exp(-10^(-|alpha| (x - x0)))``. The upper end is NaN with the reason ``a step fits``
-    where steps are not excluded: any steeper law would do. The lower end is NaN where the gentlest law (0.045) fits.
+    where steps are not excluded: any steeper law would do; the estimate is NaN too where a step fits better than every
+    law. The lower end is NaN where the gentlest law (0.045) fits. No rise: all NaN, reason ``no rise``.
     Laws steeper than 0.7 stand a quarter of their width apart: with `MANY_ITEMS` items the interval then covered about
     80% of simulated curves (5 scales, exponent 1), and the reason is ``coarse grid``.
     """
@@ -150,7 +152,7 @@ def rise(curve: Curve, *, shapes: Shapes, noise: Noise) -> Interval:
     Notes
     -----
     The interval is the union over all shapes, rising and falling, of their own intervals, given how well each fits;
-    weights are those of the best fit in each direction. (One weight for all scales covered 70 to 90% where success rises
+    weights are those of the best fit in each direction, and so are the sums of squares that are compared. (One weight for all scales covered 70 to 90% where success rises
     from near zero: the largest scales are then far noisier than the mean score says.)
     """
     change = shapes.values[:, -1] - shapes.values[:, 0]
@@ -189,7 +191,8 @@ def largest_jump(curve: Curve, *, shapes: Shapes, noise: Noise, bound: float = D
     -----
     The profile of ``y = smooth + J step_j`` over all smooth shapes and all places j: the limit is the largest J whose
     best fit is within the 95% point of the best of all. A planted jump counts as seen where the best smooth fit to the
-    noiseless curve misses by the square of 1.64 + 0.84 standard errors.
+    noiseless curve misses by the square of 1.64 + 0.84 standard errors: an approximation of the power of `sharpness_test`,
+    whose null is simulated. Sizes go up in fortieths of the range of the score.
     """
     among = shapes.prefix(bound)
     null = anchor(curve.y, values=shapes.values, among=among, noise=noise, levels=curve.levels)

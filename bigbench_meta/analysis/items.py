@@ -88,7 +88,11 @@ class ItemTable:
         self._subtasks = Counter(task for task, _ in self._facts)
 
     def look_up(self, task: str, subtask: str, family: str, *, score: Vector) -> Items:
-        """Return the items of one curve; packaged numbers only where 0-1 scores ``score`` do not contradict them."""
+        """Return the items of one curve: the user's, else those of the facts, for BIG-G alone.
+
+        Of min(distinct examples, 1024) and, for subtasks, 1024 or 1000 over their number, the first is taken on whose grid
+        k/n the 0-1 scores ``score`` lie; NaN where none fits. Graded targets lie on no grid: the smallest is taken unchecked.
+        """
         for key in ((task, subtask, family), (task, subtask, ""), (task, "", family), (task, "", "")):
             if key in self._given:
                 return Items(self._given[key], "given")

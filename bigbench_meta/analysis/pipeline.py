@@ -328,7 +328,7 @@ def _settings(analyzed: pd.DataFrame, *, choices: Choices, seed: int, every_metr
         "flat_margin": FLAT_MARGIN,
         "jump_margin": JUMP_MARGIN,
         "held_out": list(HELD_OUT),
-        "smallest_number_of_scales_of_each_law": dict(MIN_SEEN),
+        "smaller_scales_that_each_law_needs": dict(MIN_SEEN),
         "every_metric": every_metric,
         "items_given": choices.items is not None,
         "n_curves": len(analyzed),

@@ -59,8 +59,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
 )
 # With fewer units no two-sided signed-rank or McNemar test can reach 5%: 2 / 2^5 = .0625.
 MIN_UNITS = 6
-# The bootstrap interval of the share that stops being sharp covered 76% with about six sharp tasks and a true share of .8,
-# 95% with about 33 (docs/validation.md).
+# The bootstrap interval of the share that stops being sharp covered 68 to 76% with about six sharp tasks and a true share
+# of .8, 95% with about 33 (docs/validation.md).
 FEW_SHARP = 20
 # From so many units the signed-rank test notices skewness: with exponential differences about their median it rejected 23%
 # at 5% on 67 units, and no more than it should on 13.

@@ -96,8 +96,9 @@ def verdict(evidence: Evidence) -> Verdict:
     interval of the rise is within +-.05; ``smooth`` for a significant rise on which no jump above .10, nor above half
     of the rise, can hide, and not sharp at p <= .05 even uncorrected; else
     ``undecided``, with the jump that would have been seen. Where the level of the sharpness test is doubtful, *sharp*
-    needs p <= .01 besides. Emergent: sharp and a surprise, both at q <= .05; not known where one was not tested, and
-    where the shape is not settled and no score of the largest scale could have been a surprise.
+    needs p <= .01 besides. A metric without a range has no margins and is never *flat* or *smooth*. Emergent: sharp and a
+    surprise, both at q <= .05 (p outside the family of tests); not known where one was not tested, and where the curve is
+    sharp or undecided and no score of the largest scale could have been a surprise. Flat, smooth and inverse curves are not.
     """
     if evidence.refused:
         word = "too_few_scales" if evidence.refused == "too few scales" else "undecided"

@@ -71,10 +71,13 @@ def exact_interval(hits: int, n: int, *, level: float = _LEVEL) -> tuple[float, 
 def constant_answer(targets: Iterable[str]) -> tuple[str, int]:
     """Best of two answers that ignore the question, and its hits: the commonest target, or the commonest character at each place.
 
+    The latter, which is what a model without skill tends to say, never has more hits; on a tie the answer that sorts first is
+    given.
+
     Examples
     --------
-    >>> constant_answer(["12", "13", "43"])
-    ('13', 1)
+    >>> constant_answer(["13", "13", "42"]), constant_answer(["12", "13", "43"])
+    (('13', 2), ('12', 1))
     """
     texts = list(targets)
     counts = Counter(texts)

@@ -10,9 +10,9 @@ means without the cap stand beside. The theory's strict form has no intercepts: 
 
 Rule, for one model. *Confirmed*: accuracy falls and distance rises (95% intervals of both slopes), and each fit explains
 at least 90%. *Not confirmed*: a slope has the wrong sign with its whole interval, or a fit explains less than 90% and its
-exact form is rejected. *Undecided*: fewer than ``MIN_LENGTHS`` lengths with ``MIN_ITEMS`` items, too few hits or misses to see a form, or a fit that
-explains less than 90% though its exact form is not rejected (with 20 items a length that happens to every fourth true form by
-noise alone). A family takes the verdict of most of its decided models. The unit of independence is the item.
+exact form is rejected. *Undecided*: fewer than ``MIN_LENGTHS`` lengths with ``MIN_ITEMS`` items, too few hits or misses to
+see a form, a slope whose interval holds 0, no variation over lengths beyond item noise, or a fit that explains less than 90%
+though its exact form is not rejected (with 20 items a length that happens to every fourth true form by noise alone). A family takes the verdict of most of its decided models. The unit of independence is the item.
 """
 
 from __future__ import annotations

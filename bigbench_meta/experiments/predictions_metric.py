@@ -162,7 +162,8 @@ def score_pairs(scores: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
     """Test prediction 1 on a table of scores (``load_scores``); columns ``PAIR_COLUMNS``.
 
     Accuracy is drawn again from its binomial distribution where the number of items is known. The noise of the edit
-    distance is not in such a table: its E stands without an interval. Without the number of items there is none at all,
+    distance is not in such a table: its E stands without an interval, and the interval of the ratio holds the noise of
+    accuracy alone, so that it is too short. Without the number of items there is none at all,
     and a verdict is "undecided" unless the two E lie on either side of a straight line's, accuracy's at twice it.
 
     Such a table does not tell the length of the targets. What stands in for it, to bring distance to a closeness in [0, 1],

@@ -8,7 +8,7 @@ Example
 -------
 >>> import tempfile, pathlib
 >>> folder = pathlib.Path(tempfile.mkdtemp())
->>> _ = (folder / "sums.jsonl").write_text('{"model": "a", "target": "12", "output": "13"}\\n')
+>>> _ = (folder / "sums.jsonl").write_text('{"model": "a", "target": "12", "output": "13"}\n')
 >>> found = rescore([folder / "sums.jsonl"], metrics=["exact_str_match", "character_edit_distance"])
 >>> found.results[["task", "metric", "score"]].values.tolist()
 [['sums', 'character_edit_distance', 1.0], ['sums', 'exact_str_match', 0.0]]

@@ -104,7 +104,7 @@ def token_success(scale: NDArray[np.float64], *, c: float, alpha: float) -> NDAr
 
     Examples
     --------
-    >>> float(token_success(np.array([1e8]), c=1e8, alpha=-0.34)[0]) == np.exp(-1)
+    >>> float(token_success(np.array([1e8]), c=1e8, alpha=-0.34)[0]) == float(np.exp(-1))
     True
     """
     return np.exp(-cross_entropy(scale, c=c, alpha=alpha))

@@ -63,13 +63,14 @@ class TheoryFit:
         Exponent and its profile interval; the same for every assumed length. An end that the data leave open is
         infinite in ``alpha`` and 0 or infinite in ``c``.
     deviance, degrees_of_freedom
-        Twice the log-likelihood ratio against one free value a scale.
+        Twice the log-likelihood ratio against one free value a point.
     p_value, draws
-        Parametric bootstrap of the deviance, ``(b + 1)/(m + 1)`` with m the draws that could be fitted: small
-        means that the model does not describe the curve.
+        Parametric bootstrap of the deviance, ``(b + 1)/(m + 1)`` with m draws, all refitted: small means that the model
+        does not describe the curve.
     reason
-        Empty, or why there is no estimate: ``too_few_scales``, ``flat`` (all 0 or all 1) or ``separated`` (at most
-        one scale lies between all wrong and all right, so alpha runs off to minus infinity).
+        Empty, or why there is no estimate: ``too_few_scales`` (fewer than 3), ``flat`` (all 0 or all 1; with standard
+        errors, all equal) or ``separated`` (at most one scale lies between all wrong and all right, so alpha runs off to
+        minus infinity, or to plus where the large models are the wrong ones).
     """
 
     likelihood: Literal["binomial", "normal"]
@@ -107,7 +108,7 @@ def fit_theory(
     Raises
     ------
     AnalysisError
-        Values outside [0, 1], neither or both of ``items`` and ``standard_error``, arrays of unequal length.
+        Shares of items outside [0, 1], neither or both of ``items`` and ``standard_error``, arrays of unequal length.
 
     Examples
     --------
@@ -115,7 +116,7 @@ def fit_theory(
     >>> exact = np.exp(-5 * (scale / 1e8) ** -0.34)
     >>> curve = Measured(scale, exact, standard_error=np.full(9, 0.01))
     >>> fit = fit_theory(curve, length=5, rng=np.random.default_rng(0), draws=99)
-    >>> round(fit.alpha, 3), round(np.log10(fit.c), 2)
+    >>> round(fit.alpha, 3), round(float(np.log10(fit.c)), 2)
     (-0.34, 8.0)
     """
     from scipy import stats
