@@ -1,4 +1,4 @@
-"""Type I error, coverage and power of the tests over tasks, by simulation with known truth.
+"""Type I error, coverage and power of the tests over tasks and of those with target lengths, by simulation with known truth.
 
 Odds ratios, permutations, metric swaps, agreement and the common shift need no fits of curves: tasks, cases and
 differences are drawn directly, in the sizes of BIG-bench and of the published tables (209 task directories of which 67
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
+from validation_lengths import FEW, GRIDS, effective, law
 
 from bigbench_meta.analysis.agreement import FEW_TASKS, MIN_TASKS, bootstrap_interval, cohen_kappa, roc_area
 from bigbench_meta.analysis.common_shift import common_shift
@@ -276,6 +277,27 @@ def settings() -> Iterator[Setting]:
             f"independent tasks, {m} scales, floor {floor:g}", n, True, shift(n, m, floor=floor, common=0.0), 250
         )
     yield Setting("one model .02 off on all tasks, 12 scales", 119, False, shift(119, 12, floor=0.25, common=0.02), 50)
+    for grid in GRIDS:
+        yield of_lengths(
+            f"law with target length, exponent 0.34, {grid}", law(grid, exponent=0.34, power=1.0), null=True
+        )
+    yield of_lengths(f"law with target length, exponent 0.6, {FEW}", law(FEW, exponent=0.6, power=1.0), null=False)
+    yield of_lengths(
+        f"law with the root of the target length, exponent 0.34, {FEW}", law(FEW, exponent=0.34, power=0.5), null=False
+    )
+    for length, n_scales, n_items in ((2, 9, 200), (5, 9, 200), (10, 9, 200), (5, 6, 1000), (5, 5, 50)):
+        for together in (0.0, 0.2):
+            tokens = f"{together:.0%} with one fate" if together else "independent"
+            word = f"target length {length}, tokens {tokens}, {n_scales} scales, {n_items} items"
+            drawer = effective(length, n_scales=n_scales, n_items=n_items, together=together)
+            yield of_lengths(word, drawer, null=not together)
+
+
+def of_lengths(
+    name: str, drawer: Callable[[Rng], tuple[dict[str, float], dict[str, bool | None]]], *, null: bool
+) -> Setting:
+    """Return a setting of one task with target lengths."""
+    return Setting(name, 1, null, lambda rng: Outcome(*drawer(rng)), 1000)
 
 
 def run(setting: Setting, *, number: int) -> list[dict[str, float | str]]:
@@ -309,6 +331,7 @@ def main() -> None:
     """Run every setting that the checkpoint does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("validation-tables.jsonl"))
+    parser.add_argument("--only", default="", help="run settings whose name has this text in it")
     options = parser.parse_args()
     done = set()
     if options.checkpoint.exists():
@@ -317,7 +340,7 @@ def main() -> None:
             done.add((entry["cell"][0], entry["n_units"]))
     every = list(settings())
     for number, setting in enumerate(every):
-        if (setting.name, setting.n_units) in done:
+        if (setting.name, setting.n_units) in done or options.only not in setting.name:
             continue
         entry = {
             "cell": [setting.name, None, None, None, ""],

@@ -1,6 +1,7 @@
 """Add up the batches of the validation: the committed table, and the page that says what holds and what does not.
 
-python scripts/validation_page.py validation*.jsonl
+python scripts/validation_page.py validation*.jsonl            # from the checkpoints of both scripts
+python scripts/validation_page.py --add validation-new.jsonl   # to the committed table, whose other truths stay as they are
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PAGE = ROOT / "docs" / "validation.md"
 # A cell is listed as not holding if so many hits have at most this probability under its level: of some 2,500 cells
 # two or three are listed by chance.
 _UNLIKELY = 0.001
+_NUMBERS = ("n_scales", "n_items", "floor", "n_tasks", "level", "draws", "hits", "trials", "rate", "error")
 _SMOOTH = [name for name, truth in (TRUTHS | OTHER_TRUTHS).items() if truth.smooth]
 
 
@@ -62,6 +64,16 @@ def of_curves(whole: pd.DataFrame) -> pd.DataFrame:
     return whole[whole["n_scales"].notna()]
 
 
+def of_lengths(whole: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that speak of one task with target lengths."""
+    return whole[whole["n_scales"].isna() & (whole["n_tasks"] == 1)]
+
+
+def of_tasks(whole: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that speak of tests over tasks."""
+    return whole[whole["n_scales"].isna() & (whole["n_tasks"] > 1)]
+
+
 def null_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of tests of curves under their null: each test with the truths that belong to it."""
     null = curves[curves["truth"].isin(TRUTHS) & curves["quantity"].str.startswith("p_")]
@@ -79,7 +91,7 @@ def promised_rows(curves: pd.DataFrame) -> pd.DataFrame:
 def not_holding(whole: pd.DataFrame) -> pd.DataFrame:
     """Return the cells whose hits are too many for their level, or too few for their coverage, to be chance."""
     curves = of_curves(whole)
-    tasks = whole[whole["n_scales"].isna()]
+    tasks = whole[whole["n_scales"].isna()]  # and those with target lengths
     tests = pd.concat([null_rows(curves), tasks[tasks["quantity"].str.startswith("p: ")]])
     intervals = pd.concat([promised_rows(curves), tasks[tasks["quantity"].str.startswith("interval: ")]])
     above = stats.binom.sf(tests["hits"] - 1, tests["trials"], tests["level"])
@@ -119,10 +131,19 @@ def _verdicts(part: pd.DataFrame) -> pd.DataFrame:
     return wide.astype(dict.fromkeys(("n_scales", "n_items"), "int64"))
 
 
+def _of_kinds(part: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
+    """One table for each kind of quantity, of refusals only those that happened."""
+    lines = []
+    for kind in kinds:
+        rows = part[part["quantity"].str.startswith(kind) & ((kind != "refused: ") | (part["hits"] > 0))]
+        lines += _markdown(_pooled(rows, ["quantity", "truth"])) if len(rows) else []
+    return lines
+
+
 def page(whole: pd.DataFrame) -> str:
     """Write the page: first what does not hold, then levels, coverage and power."""
-    curves, tasks = of_curves(whole), whole[whole["n_scales"].isna()]
-    date = whole["date"].iloc[0]
+    curves, tasks, lengths = of_curves(whole), of_tasks(whole), of_lengths(whole)
+    date = whole["date"].max()
     n_cells = len(curves[list(Cell._fields)].drop_duplicates())
     sims = int(curves.groupby(list(Cell._fields))["trials"].max().sum())
     settings = tasks.groupby(["truth", "n_tasks"])["trials"].max()
@@ -144,9 +165,10 @@ def page(whole: pd.DataFrame) -> str:
     lines = [
         "# Validation: level, coverage and power",
         "",
-        f"Run on {date} ({os.cpu_count()} cores, {platform.machine()}): curves in {n_cells} of {len(list(cells()))} cells,",
+        f"Last run on {date} ({os.cpu_count()} cores, {platform.machine()}): curves in {n_cells} of {len(list(cells()))} cells,",
         f"{sims:,} simulated curves in batches of {BATCH} tasks, {int(curves['draws'].max())} draws a test",
-        f"(`scripts/validate.py`); tests over tasks in {len(settings)} settings, {int(settings.sum()):,} simulated tables",
+        f"(`scripts/validate.py`); tests over tasks in {len(settings)} settings, {int(settings.sum()):,} simulated tables, and",
+        f"with target lengths in {lengths['truth'].nunique()} settings of up to {int(lengths['trials'].max()):,} simulated tasks",
         "(`scripts/validate_tables.py`). Both go on from their checkpoints; `scripts/validation_page.py` writes this page and",
         "`bigbench_meta/data/validation.csv`, which has every cell. Brackets hold the Monte Carlo error; batches share an",
         "estimate of noise, so the true error is somewhat larger.",
@@ -154,7 +176,7 @@ def page(whole: pd.DataFrame) -> str:
         "## What does not hold",
         "",
         f"Cells with more rejections than their level, or less coverage than 95%, by more than chance (P < {_UNLIKELY:g} each, of",
-        f"{len(null) + len(promised)} cells of curves and {len(tasks)} rows over tasks). What the code does about them is said in `docs/curves.md` and",
+        f"{len(null) + len(promised)} cells of curves and {len(tasks) + len(lengths)} rows over tasks and target lengths). What the code does about them is said in `docs/curves.md` and",
         "`docs/concentration.md`, and in the docstring of each test.",
         "",
         *_markdown(failing[columns]),
@@ -200,6 +222,12 @@ def page(whole: pd.DataFrame) -> str:
                 ["quantity", "truth", "n_tasks"],
             )
         ),
+        "## The law with its target length",
+        "",
+        "The unit is a point, one model at one length. Two scores of the same outputs, drawn token by token, give the effective",
+        "length; *one fate* is the share of outputs whose tokens are all right or all wrong.",
+        "",
+        *_of_kinds(lengths, ("p: ", "interval: ", "power: ", "refused: ")),
     ]
     return "\n".join(lines)
 
@@ -208,8 +236,12 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("--add", action="store_true", help="keep the rows of the committed table about other truths")
     options = parser.parse_args()
     whole = table(options.checkpoints)
+    if options.add:
+        committed = pd.read_csv(TABLE, keep_default_na=False, na_values={name: [""] for name in _NUMBERS})
+        whole = pd.concat([committed[~committed["truth"].isin(whole["truth"])], whole], ignore_index=True)
     whole.to_csv(TABLE, index=False, lineterminator="\n")
     PAGE.write_text(page(whole), encoding="utf-8")
     print(TABLE, PAGE, sep="\n")

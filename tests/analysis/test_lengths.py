@@ -80,6 +80,25 @@ def test_effective_length_under_independence_and_without() -> None:
     assert np.median([each.length.value for each in wrong]) == pytest.approx(2.0, abs=0.1)
 
 
+def test_effective_length_of_outputs_drawn_token_by_token() -> None:
+    """Both scores of the same outputs: independent tokens reject at 5% in at most 5% of 200, one fate in five outputs in half."""
+    rng = np.random.default_rng(5)
+    p = np.linspace(0.3, 0.97, 7)
+
+    def rejected(together: float) -> list[bool]:
+        fate = np.where(rng.random((7, 200, 1)) < together, rng.random((7, 200, 1)), rng.random((7, 200, 4)))
+        right = fate < p[:, None, None]
+        found = effective_length(
+            right.all(axis=2).mean(axis=1), per_token=right.mean(axis=(1, 2)), length=4, n_items=np.full(7, 200.0)
+        )
+        return [found.length.p_value <= 0.05, found.length.low <= 4 <= found.length.high]
+
+    level, covered = np.mean([rejected(0.0) for _ in range(200)], axis=0)
+    assert level <= 0.05
+    assert covered >= 0.95
+    assert np.mean([rejected(0.2)[0] for _ in range(50)]) >= 0.5
+
+
 def test_what_cannot_be_told_is_refused_with_a_reason() -> None:
     """One length, one scale, too few points, no success at all, and points that no law follows."""
     some = np.linspace(0.1, 0.9, len(SCALE))
