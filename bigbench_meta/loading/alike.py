@@ -6,34 +6,60 @@ file that begins with its entries is therefore
     numbers, head, numbers, head, ..., what follows the entries
 
 where the *head* is all that an entry says after its numbers. Where the heads are those of an earlier file, byte for
-byte, they mean what they meant there. What is left when they are taken out is half as long and still JSON:
+byte, they mean what they meant there. The numbers of
 
-    {"scores": [{"score_dict": {"bleu": 0.5}, "low_score": 0}], ...}    the file
-    {"scores": [{"score_dict": {"bleu": 0.5}}], ...}                    without its heads
+    {"scores": [{"score_dict": {"bleu": 0.5, "rouge1": 1}, ...}, {"score_dict": {"bleu": 2}, ...}], ...
 
-This holds as long as no text in an entry contains a closing brace. The reader of what is left must therefore find the
-metrics of the earlier file, entry by entry, and nothing beside them (``decode``); then the file is that earlier file with
-other numbers.
+are ``"bleu": 0.5, "rouge1": 1} "bleu": 2`` once the ways from one to the next are taken out. Two checks show that they
+are those of the earlier file with other values. Their *marks*, all colons, commas and braces, must be the same,
+``:,:}:``. And with a comma for each mark they must be a list of JSON in which names and numbers take turns, the names
+being those of the earlier file: ``["bleu", 0.5, "rouge1", 1, "bleu", 2]``.
 """
 
 from __future__ import annotations
 
 import re
+from array import array
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+import msgspec
 
-_CLOSING = b"}"
+if TYPE_CHECKING:
+    from bigbench_meta.loading.columns import Layout
+
+_CLOSING, _MARKS = b"}", b":,{}"
 # A file that begins with its entries, and an entry that begins with its numbers, as BIG-bench writes them.
 _OPENING = re.compile(rb'\s*+\{\s*+"scores"\s*+:\s*+\[\s*+\{\s*+"score_dict"\s*+:\s*+\{')
+_NEXT = re.compile(rb'\s*+,\s*+\{\s*+"score_dict"\s*+:\s*+\{')
+_AS_COMMAS = bytes.maketrans(_MARKS, b"," * len(_MARKS))
+_NO_MARKS = bytes(set(range(256)) - set(_MARKS))
+
+_decode = msgspec.json.Decoder(list[str | float]).decode
 
 
-class Heads(NamedTuple):
-    """How a file begins, up to its first number's name, and the heads of its entries; no heads if it cannot be cut."""
+class Pattern(NamedTuple):
+    """What files have in common that differ in their numbers.
+
+    Attributes
+    ----------
+    opening
+        How they begin, up to the first name of a number.
+    way
+        What leads from one entry to the numbers of the next.
+    heads
+        All that their entries say after their numbers.
+    names
+        What their numbers are called.
+    marks
+        All colons, commas and braces among their numbers.
+    """
 
     opening: bytes
+    way: bytes
     heads: list[bytes]
+    names: tuple[str, ...]
+    marks: bytes
 
 
 def cut(data: bytes) -> list[bytes]:
@@ -41,27 +67,48 @@ def cut(data: bytes) -> list[bytes]:
     return data.split(_CLOSING)
 
 
-def heads_of(pieces: list[bytes], entries: int, *, texts: Iterable[str]) -> Heads:
-    """Return the heads of a file whose content was checked.
+def pattern_of(pieces: list[bytes], layout: Layout, numbers: array[float]) -> Pattern | None:
+    """Return the pattern of a file whose content was checked, None where it has none.
 
     Parameters
     ----------
     pieces
         The file, cut at its closing braces.
-    entries
-        Number of its entries.
-    texts
-        Every text in its entries: names of metrics and subtasks.
+    layout, numbers
+        What was found in the file; its pattern must find the same.
     """
     opening = _OPENING.match(pieces[0])
-    if opening is None or any("}" in text for text in texts):
-        return Heads(b"", [])
-    return Heads(opening.group(), pieces[1 : 2 * entries : 2])
-
-
-def without_heads(pieces: list[bytes], heads: Heads) -> bytes | None:
-    """Return a file without the heads of its entries if they are the given ones, else None."""
-    end = 2 * len(heads.heads)
-    if not end or pieces[1:end:2] != heads.heads or not pieces[0].startswith(heads.opening):
+    if opening is None or any("}" in text for text in {*layout.metrics, *layout.subtasks}):
         return None
-    return b"".join([b"}}".join(pieces[0:end:2]), b"}}", _CLOSING.join(pieces[end:])])
+    way = _NEXT.match(pieces[2])
+    pattern = Pattern(
+        opening.group(), way.group() if way else b"", pieces[1 : 2 * len(layout.sizes) : 2], layout.metrics, b""
+    )
+    pattern = pattern._replace(marks=_numbers(pieces, pattern).translate(None, _NO_MARKS))
+    return pattern if numbers_like(pieces, pattern) == numbers else None
+
+
+def numbers_like(pieces: list[bytes], pattern: Pattern) -> array[float] | None:
+    """Return the numbers of a file if it has the given pattern, else None."""
+    if pieces[1 : 2 * len(pattern.heads) : 2] != pattern.heads or not pieces[0].startswith(pattern.opening):
+        return None
+    text = _numbers(pieces, pattern)
+    if text.translate(None, _NO_MARKS) != pattern.marks:
+        return None
+    try:
+        found = _decode(b"[%b]" % text.translate(_AS_COMMAS))
+        numbers: array[float] = array("d", found[1::2])  # type: ignore[arg-type]
+    except (msgspec.DecodeError, TypeError):  # of types if a text stands where a number should
+        return None
+    return numbers if tuple(found[0::2]) == pattern.names else None
+
+
+def after_entries(pieces: list[bytes], pattern: Pattern) -> bytes:
+    """Return the file with this pattern as if it had no entries."""
+    return b'{"scores":[' + _CLOSING.join(pieces[2 * len(pattern.heads) :])
+
+
+def _numbers(pieces: list[bytes], pattern: Pattern) -> bytes:
+    """Return the names and numbers of a file, and a closing brace between entries."""
+    others = map(bytes.removeprefix, pieces[2 : 2 * len(pattern.heads) : 2], repeat(pattern.way))
+    return _CLOSING.join([pieces[0].removeprefix(pattern.opening), *others])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Combined keys are 64-bit integers; a product of ranges beyond this is renumbered first.
 _MAX_KEY = 1 << 62
+_PARAMS = ("total_params", "non_embedding_params", "scale")
 
 
 class _Coded(NamedTuple):
@@ -51,11 +52,20 @@ class _Entries(NamedTuple):
     start: Integers
 
 
+class _Cells(NamedTuple):
+    """One item a number of a kind, by kind and metric: its kind, its metric's code, and its place in the kind."""
+
+    kind: Integers
+    metric: Integers
+    position: Integers
+    first: Integers  # for each kind, its first cell
+
+
 class _Rows(NamedTuple):
-    """One item a row: its entry, its metric's code, and where its score stands."""
+    """One item a row: its entry, its cell, and where its score stands."""
 
     entry: Integers
-    metric: Integers
+    cell: Integers
     number: Integers
 
 
@@ -83,50 +93,51 @@ def assemble(columns: Columns) -> tuple[pd.DataFrame, list[Problem]]:
     shots, trials, sizes = _integers(of_kinds("shots")), _integers(of_kinds("trials")), _integers(of_kinds("sizes"))
 
     entries = _entries(columns, sizes=sizes)
+    cells = _cells(sizes, metrics)
     file, kind = entries.file, entries.kind
     key = _combined(
         [tasks.codes[file], subtasks.codes[kind], families.codes[file], names.codes[file], shots[kind], trials[kind]]
     )
-    rows, repeats = _in_order(key, entries=entries, sizes=sizes, metrics=metrics)
-    file, kind = file[rows.entry], kind[rows.entry]
+    rows, repeats = _in_order(key, entries=entries, sizes=sizes, cells=cells)
+    file, cell = file[rows.entry], rows.cell
+    in_files, in_cells = _occurs(file, len(columns.files)), _occurs(cell, len(cells.kind))
     code = {name: number for number, name in enumerate(metrics.names)}
     preferred = _integers(code.get(name, -1) for name in of_kinds("preferred"))
-    is_preferred = preferred[kind] == rows.metric
-    score = _floats(columns.scores)[rows.number]
-    low, high = _floats(of_kinds("lows"))[kind], _floats(of_kinds("highs"))[kind]
+    is_preferred = (preferred[cells.kind] == cells.metric)[cell]
+    score = np.frombuffer(columns.scores)[rows.number]
+    low, high = (_floats(of_kinds(name))[cells.kind][cell] for name in ("lows", "highs"))
     aggregate = _aggregates(entries, tasks=tasks, subtasks=subtasks, shots=shots)
+    params = {name: _floats(_each(models, name))[model][file] for name in _PARAMS}
     frame = _frame(
         {
-            "task": _category(tasks, file),
-            "subtask": _category(subtasks, kind),
+            "task": _category(tasks, file, occurs=in_files),
+            "subtask": _category(subtasks.at(cells.kind), cell, occurs=in_cells),
             "is_aggregate": aggregate[rows.entry],
-            "family": _category(families, file),
-            "model": _category(names, file),
-            "total_params": _floats(_each(models, "total_params"))[model][file],
-            "non_embedding_params": _floats(_each(models, "non_embedding_params"))[model][file],
-            "scale": _floats(_each(models, "scale"))[model][file],
-            "shots": shots[kind],
-            "trial": trials[kind],
-            "metric": _category(_Coded(np.arange(len(metrics.names)), metrics.names), rows.metric),
+            "family": _category(families, file, occurs=in_files),
+            "model": _category(names, file, occurs=in_files),
+            **params,
+            "shots": shots[cells.kind][cell],
+            "trial": trials[cells.kind][cell],
+            "metric": _category(_Coded(cells.metric, metrics.names), cell, occurs=in_cells),
             "score": score,
             "is_preferred": is_preferred,
             "low_score": low,
             "high_score": high,
             "score_normalized": normalized(score, low=low, high=high, where=is_preferred),
-            "source_file": _category(_Coded(np.arange(len(columns.files)), columns.files), file),
+            "source_file": _category(_Coded(np.arange(len(columns.files)), columns.files), file, occurs=in_files),
         }
     )
-    return frame, [_repeat(columns, entries, metrics, again=again, first=first) for again, first in repeats]
+    called = [metrics.names[cells.metric[again.cell]] for again, _ in repeats]
+    problems = [_repeat(columns, entries, *pair, metric=name) for pair, name in zip(repeats, called, strict=True)]
+    return frame, problems
 
 
 def normalized(score: Floats, *, low: Floats, high: Floats, where: Booleans) -> Floats:
     """Return ``(score - low) / (high - low)`` where asked for and defined, NaN elsewhere."""
     with np.errstate(all="ignore"):
-        share = (score[where] - low[where]) / (high[where] - low[where])
-    share[~np.isfinite(share)] = np.nan
-    everywhere = np.full(len(score), np.nan)
-    everywhere[where] = share
-    return everywhere
+        share: Floats = (score - low) / (high - low)
+    share[~(where & np.isfinite(share))] = np.nan
+    return share
 
 
 def _entries(columns: Columns, *, sizes: Integers) -> _Entries:
@@ -141,8 +152,16 @@ def _entries(columns: Columns, *, sizes: Integers) -> _Entries:
     return _Entries(np.repeat(np.arange(len(layout)), count), kind, place, np.cumsum(size) - size)
 
 
+def _cells(sizes: Integers, metrics: _Coded) -> _Cells:
+    """Spread the kinds out to their numbers, the metrics of each in sorted order."""
+    kind = np.repeat(np.arange(len(sizes)), sizes)
+    first = np.cumsum(sizes) - sizes
+    by_name = np.lexsort((metrics.codes, kind))
+    return _Cells(kind, metrics.codes[by_name], by_name - first[kind], first)
+
+
 def _in_order(
-    key: Integers, *, entries: _Entries, sizes: Integers, metrics: _Coded
+    key: Integers, *, entries: _Entries, sizes: Integers, cells: _Cells
 ) -> tuple[_Rows, list[tuple[_Rows, _Rows]]]:
     """Sort entries by key and their numbers by metric, and take out numbers whose key and metric came before.
 
@@ -152,19 +171,14 @@ def _in_order(
         What stays, and for each number taken out itself and the number that keeps the row.
     """
     order = np.argsort(key, kind="stable")  # stable: of equal keys the first file comes first
-    size = sizes[entries.kind[order]]
-    entry = np.repeat(order, size)
-    kind = entries.kind[entry]
-    # The metrics of each kind in sorted order, as positions among the kind's numbers.
-    first = np.cumsum(sizes) - sizes
-    kind_of_metric = np.repeat(np.arange(len(sizes)), sizes)
-    by_name = np.lexsort((metrics.codes, kind_of_metric)) - first[kind_of_metric]
-    position = by_name[first[kind] + _counted(size)]
-    rows = _Rows(entry, metrics.codes[first[kind] + position], entries.start[entry] + position)
+    kind = entries.kind[order]
+    size = sizes[kind]
+    cell = np.repeat(cells.first[kind], size) + _counted(size)
+    rows = _Rows(np.repeat(order, size), cell, np.repeat(entries.start[order], size) + cells.position[cell])
     in_order = key[order]
     if not (in_order[1:] == in_order[:-1]).any():
         return rows, []
-    full = _combined([key[rows.entry], rows.metric])
+    full = _combined([key[rows.entry], cells.metric[cell]])
     by_row = np.argsort(full, kind="stable")
     rows = _Rows(*(column[by_row] for column in rows))
     again = np.zeros(len(full), dtype=bool)
@@ -191,13 +205,13 @@ def _aggregates(entries: _Entries, *, tasks: _Coded, subtasks: _Coded, shots: In
     return aggregate
 
 
-def _repeat(columns: Columns, entries: _Entries, metrics: _Coded, *, again: _Rows, first: _Rows) -> Problem:
+def _repeat(columns: Columns, entries: _Entries, again: _Rows, first: _Rows, *, metric: str) -> Problem:
     here, there = columns.files[entries.file[again.entry]], columns.files[entries.file[first.entry]]
     one, other = columns.scores[int(first.number)], columns.scores[int(again.number)]
     relation = "the same value" if repr(one) == repr(other) else f"{one!r} there and {other!r} here"
     return Problem(
         here,
-        json_path(f"$.scores[{entries.place[again.entry]}].score_dict", metrics.names[again.metric]),
+        json_path(f"$.scores[{entries.place[again.entry]}].score_dict", metric),
         f"the same task, subtask, model, shots, trial and metric stand in {there}: {relation}",
         "each key in one file",
         "no row: the first file by path keeps it",
@@ -214,9 +228,10 @@ def _coded(values: Iterable[str]) -> _Coded:
 
 def _distinct(models: Sequence[Model]) -> tuple[list[Model], Integers]:
     """Return the different models and, for each of the given ones, its place among them."""
+    objects = {id(model): model for model in models}  # most are one object: a model is compared once, not in each file
     place: dict[Model, int] = {}
-    places = _integers(place.setdefault(model, len(place)) for model in models)
-    return list(place), places
+    place_of = {known: place.setdefault(model, len(place)) for known, model in objects.items()}
+    return list(place), _integers(place_of[id(model)] for model in models)
 
 
 def _each(records: Sequence[object], name: str) -> Iterator[Any]:
@@ -251,14 +266,18 @@ def _combined(keys: Sequence[Integers]) -> Integers:
     return combined
 
 
-def _category(coded: _Coded, rows: Integers) -> pd.Categorical[object]:
+def _occurs(places: Integers, count: int) -> Booleans:
+    """Say which of the numbers below ``count`` are among the places."""
+    occurs = np.zeros(count, dtype=bool)
+    occurs[places] = True
+    return occurs
+
+
+def _category(coded: _Coded, rows: Integers, *, occurs: Booleans) -> pd.Categorical[object]:
     """Return the values at the given rows as a category whose levels are those that occur, sorted."""
     import pandas as pd
 
-    occurs = np.zeros(len(coded.codes), dtype=bool)
-    occurs[rows] = True
-    used = np.zeros(len(coded.names), dtype=bool)
-    used[coded.codes[occurs]] = True
+    used = _occurs(coded.codes[occurs], len(coded.names))
     names = [name for name, is_used in zip(coded.names, used.tolist(), strict=True) if is_used]
     code = np.cumsum(used) - 1
     small = np.min_scalar_type(-len(names) - 1)

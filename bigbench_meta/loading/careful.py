@@ -103,7 +103,7 @@ def read_carefully(data: bytes, *, file: str, folder_task: str | None, into: Col
     into.layouts.append(_layout(entries))
     into.add_file(file, task=task, model=model, layout=len(into.layouts) - 1)
     for entry in entries:
-        into.scores += entry.numbers.values()
+        into.scores.extend(entry.numbers.values())
 
 
 def _layout(entries: list[_Entry]) -> Layout:

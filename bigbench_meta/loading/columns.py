@@ -7,6 +7,7 @@ number is spread out once, at the end, over all files (``assemble``).
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -88,7 +89,7 @@ class Columns:
     tasks: list[str] = field(default_factory=list)
     models: list[Model] = field(default_factory=list)
     layout_of_file: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
+    scores: array[float] = field(default_factory=lambda: array("d"))
     problems: list[Problem] = field(default_factory=list)
     on_disk: int = 0
 

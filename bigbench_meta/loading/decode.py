@@ -7,18 +7,19 @@ decoded. A repeated or unknown key has two marks too many, so no number can be p
 file goes to the careful reader, which gives the same numbers for plain files.
 
 Most plain files say the same as an earlier one but for their numbers and their model (``alike``); of these only the
-numbers are decoded.
+numbers, and what follows the entries, are decoded.
 """
 
 from __future__ import annotations
 
+from array import array
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from bigbench_meta.loading.alike import Heads, cut, heads_of, without_heads
+from bigbench_meta.loading.alike import Pattern, after_entries, cut, numbers_like, pattern_of
 from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS, is_span, plain_model, plain_task, read_carefully
 from bigbench_meta.loading.columns import Columns, Layout, Model
 
@@ -30,9 +31,10 @@ Meaning = TypeVar("Meaning")
 # Above this, what a file holds beside `queries` is found first (by its brackets) and the rest is never decoded.
 _LARGE = 1 << 20
 
-# Quotation marks: four keys at the top; six keys and two texts in an entry, or one key where its head is left out; the
-# name of the metric for each number.
-_MARKS_ON_TOP, _MARKS_OF_ENTRY, _MARKS_WITHOUT_HEAD, _MARKS_OF_NUMBER = 2 * 4, 2 * (6 + 2), 2 * 1, 2
+# Quotation marks: of a key, as is the name of a metric; of four keys at the top; of six keys and two texts in an entry.
+_MARKS_OF_KEY, _MARKS_ON_TOP, _MARKS_OF_ENTRY = 2, 2 * 4, 2 * (6 + 2)
+# So many patterns are tried on a file, the last met first: models of a task may differ in their shots.
+_TRIED = 4
 _QUOTE, _BACKSLASH = b'"', b"\\"
 
 
@@ -52,20 +54,15 @@ class _PlainFile(msgspec.Struct, gc=False):
     queries: msgspec.Raw
 
 
-# Without their heads, entries must hold nothing else: what is unknown here would pass unseen.
-class _BareEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    score_dict: dict[str, float]
-
-
-class _BareFile(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    scores: list[_BareEntry]
+class _NoEntries(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    scores: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)]
     task: msgspec.Raw
     model: msgspec.Raw
     queries: msgspec.Raw
 
 
 _decode = msgspec.json.Decoder(_PlainFile).decode
-_decode_bare = msgspec.json.Decoder(_BareFile).decode
+_decode_rest = msgspec.json.Decoder(_NoEntries).decode
 _score_dict = attrgetter("score_dict")
 _head = attrgetter("subtask_description", "number_of_shots", "preferred_score", "low_score", "high_score")
 
@@ -87,10 +84,9 @@ class _Part(NamedTuple, Generic[Meaning]):
 
 
 class _Known(NamedTuple):
-    """What a file says beside its numbers and model: in bytes, in words, and as a layout met before."""
+    """What a file says beside its numbers and model: in bytes, and as a layout met before."""
 
-    heads: Heads
-    layout: Layout
+    pattern: Pattern
     seen: _Seen
 
 
@@ -105,7 +101,7 @@ class PlainReader:
         self._tasks: dict[bytes, _Part[str]] = {}
         self._models: dict[bytes, _Part[Model]] = {}
         self._layouts: dict[Layout, _Seen | None] = {}  # None where something is odd
-        self._known: dict[tuple[str | None, int], _Known] = {}
+        self._known: dict[tuple[str | None, int], list[_Known]] = {}
 
     def read(self, data: bytes, *, file: str, folder_task: str | None) -> None:
         """Append the numbers of a score file; parameters are those of :func:`~bigbench_meta.loading.careful.read_carefully`."""
@@ -116,52 +112,60 @@ class PlainReader:
         """Append a plain file and return True; append nothing and return False for any other."""
         pieces = cut(data)
         # The files of a task that have equally many entries are mostly alike.
-        place = folder_task, len(pieces)
-        known = self._known.get(place)
+        known = self._known.setdefault((folder_task, len(pieces)), [])
         try:
-            if not data.isascii():
-                data.decode("utf-8")  # the decoder does not look into what it skips
-            if known is not None and self._read_alike(pieces, known, file=file, folder_task=folder_task):
-                return True
-            known = self._read_plain(data, pieces, file=file, folder_task=folder_task)
+            for place, candidate in enumerate(known):
+                numbers = numbers_like(pieces, candidate.pattern)
+                if numbers is not None:
+                    if place:
+                        known.insert(0, known.pop(place))
+                    return self._read_alike(pieces, candidate, numbers, file=file, folder_task=folder_task)
+            return self._read_plain(data, pieces, known, file=file, folder_task=folder_task)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        if known is None:
-            return False
-        self._known[place] = known
-        return True
 
-    def _read_alike(self, pieces: list[bytes], known: _Known, *, file: str, folder_task: str | None) -> bool:
-        """Append a file whose entries have the heads and metrics of an earlier one; return False for any other."""
-        bare = without_heads(pieces, known.heads)
-        if bare is None:
-            return False
-        try:
-            decoded = _decode_bare(bare)
-        except msgspec.DecodeError:
-            return False
-        dicts = list(map(_score_dict, decoded.scores))
-        sizes, metrics = tuple(map(len, dicts)), tuple(chain.from_iterable(dicts))
-        if sizes != known.layout.sizes or metrics != known.layout.metrics:
-            return False
+    def _read_alike(
+        self, pieces: list[bytes], known: _Known, numbers: array[float], *, file: str, folder_task: str | None
+    ) -> bool:
+        """Append a file whose entries have the pattern of an earlier one; return False where it goes on oddly."""
+        rest = after_entries(pieces, known.pattern)
         return self._append(
-            bare, decoded, dicts, known.seen, marks_of_entry=_MARKS_WITHOUT_HEAD, file=file, folder_task=folder_task
+            rest,
+            _decode_rest(rest),
+            numbers,
+            known.seen,
+            marks=rest.count(_QUOTE) + _MARKS_OF_KEY * len(known.pattern.names),
+            marks_of_entries=0,
+            file=file,
+            folder_task=folder_task,
         )
 
-    def _read_plain(self, data: bytes, pieces: list[bytes], *, file: str, folder_task: str | None) -> _Known | None:
-        """Append a plain file and return what later ones may have in common with it; return None for any other."""
+    def _read_plain(
+        self, data: bytes, pieces: list[bytes], known: list[_Known], *, file: str, folder_task: str | None
+    ) -> bool:
+        """Append a plain file, and add to ``known`` what later ones may have in common with it."""
         decoded = _decode(data)
         dicts = list(map(_score_dict, decoded.scores))
+        numbers = array("d", list(chain.from_iterable(map(dict.values, dicts))))
         layout = _layout(decoded.scores, dicts)
         if layout not in self._layouts:
             self._layouts[layout] = self._new(layout) if _is_plain(layout, dicts) else None
         seen = self._layouts[layout]
         if seen is None or not self._append(
-            data, decoded, dicts, seen, marks_of_entry=_MARKS_OF_ENTRY, file=file, folder_task=folder_task
+            data,
+            decoded,
+            numbers,
+            seen,
+            marks=data.count(_QUOTE),
+            marks_of_entries=_MARKS_OF_ENTRY * seen.entries,
+            file=file,
+            folder_task=folder_task,
         ):
-            return None
-        texts = {*layout.metrics, *layout.subtasks}
-        return _Known(heads_of(pieces, seen.entries, texts=texts), layout, seen)
+            return False
+        pattern = pattern_of(pieces, layout, numbers)
+        if pattern is not None:
+            known[:] = [_Known(pattern, seen), *known[: _TRIED - 1]]
+        return True
 
     def _new(self, layout: Layout) -> _Seen:
         self._into.layouts.append(layout)
@@ -170,23 +174,30 @@ class PlainReader:
     def _append(
         self,
         text: bytes,
-        decoded: _PlainFile | _BareFile,
-        dicts: list[dict[str, float]],
+        decoded: _PlainFile | _NoEntries,
+        numbers: array[float],
         seen: _Seen,
         *,
-        marks_of_entry: int,
+        marks: int,
+        marks_of_entries: int,
         file: str,
         folder_task: str | None,
     ) -> bool:
-        """Append a decoded file unless its task or model is odd or ``text`` holds more than was decoded from it."""
+        """Append a decoded file unless its task or model is odd or the file holds more than was decoded from it.
+
+        ``text`` is what was not seen before, ``marks`` counts the quotation marks in all but the heads of entries, and
+        ``marks_of_entries`` of these are those of entries beside the names of their metrics.
+        """
+        if not text.isascii():
+            text.decode("utf-8")  # the decoder does not look into what it skips
         task = _part(decoded.task, self._tasks, plain_task)
         model = _part(decoded.model, self._models, plain_model)
         if task.meaning is None or model.meaning is None or folder_task not in (None, task.meaning):
             return False
         queries = bytes(decoded.queries)
-        elsewhere = task.marks + model.marks + queries.count(_QUOTE) + _MARKS_ON_TOP + marks_of_entry * seen.entries
-        numbers, rest = divmod(text.count(_QUOTE) - elsewhere, _MARKS_OF_NUMBER)
-        if numbers != seen.numbers or rest:
+        elsewhere = task.marks + model.marks + queries.count(_QUOTE) + _MARKS_ON_TOP + marks_of_entries
+        on_disk, rest = divmod(marks - elsewhere, _MARKS_OF_KEY)
+        if on_disk != seen.numbers or rest:
             return False
         # With an escape among the entries, a quotation mark might be part of a name.
         if _BACKSLASH in text and text.count(_BACKSLASH) != (
@@ -194,9 +205,9 @@ class PlainReader:
         ):
             return False
         into = self._into
-        into.on_disk += numbers
+        into.on_disk += on_disk
         into.add_file(file, task=task.meaning, model=model.meaning, layout=seen.layout)
-        into.scores.extend(chain.from_iterable(map(dict.values, dicts)))
+        into.scores += numbers
         return True
 
 

@@ -13,7 +13,6 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from array import array
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -70,8 +69,7 @@ def work() -> None:
     """Read the share of files that the parent process describes on stdin; answer on stdout."""
     checkout, entries = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent process wrote it into our pipe
     columns = _read(checkout, entries)
-    compact = replace(columns, scores=array("d", columns.scores))  # type: ignore[arg-type]
-    pickle.dump(compact, sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
+    pickle.dump(columns, sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
     sys.stdout.buffer.flush()
     os._exit(0)  # nothing is left to do; to take the interpreter apart would keep the parent waiting
 

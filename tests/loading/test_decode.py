@@ -244,4 +244,4 @@ def test_most_files_of_a_task_are_read_by_their_first(monkeypatch):
     reader.read(TWO.encode(), file="a", folder_task="navigate")
     monkeypatch.setattr("bigbench_meta.loading.decode._decode", None)
     reader.read(TWO.replace(MODEL, OTHER).replace("12.5", "13.5").encode(), file="b", folder_task="navigate")
-    assert columns.scores == [0.4737, 0.2129, 12.5, 0.4737, 0.2129, 13.5]
+    assert list(columns.scores) == [0.4737, 0.2129, 12.5, 0.4737, 0.2129, 13.5]

@@ -54,7 +54,7 @@ def test_processes_that_fail(checkout, small_shares, monkeypatch, failure):
     one = read_score_files(checkout, entries, processes=1)
     monkeypatch.setattr(sys, "executable", failure)
     more = read_score_files(checkout, entries, processes=2)
-    assert more.scores == one.scores
+    assert more.scores.tobytes() == one.scores.tobytes()  # some are NaN
 
 
 def test_a_file_that_goes_is_an_error(checkout, small_shares, tmp_path):
