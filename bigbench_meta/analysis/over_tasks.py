@@ -21,7 +21,7 @@ class OverTasks(NamedTuple):
     """The tables over tasks; see the functions that make them for their columns.
 
     ``concentration`` holds first the comparison of the packaged claims (``source`` is ``claims``), then that of the
-    measured curves (``curves``).
+    measured curves (``curves``), each interval beside the one that allows for the common shift (`common_shift.with_shift`).
     """
 
     concentration: pd.DataFrame
