@@ -92,13 +92,15 @@ def verdict(evidence: Evidence) -> Verdict:
     """Choose the word for one curve.
 
     In this order: ``too_few_scales`` (fewer than 4); ``undecided`` if no test could be run; ``inverse`` for a
-    significant fall; ``sharp`` for a significant rise that is sharper than every smooth curve; ``flat`` if the whole
-    interval of the rise is within +-.05; ``smooth`` for a significant rise on which no jump above .10, nor above half
-    of the rise, can hide, and not sharp at p <= .05 even uncorrected; else
-    ``undecided``, with the jump that would have been seen. Where the level of the sharpness test is doubtful, *sharp*
-    needs p <= .01 besides. A metric without a range has no margins and is never *flat* or *smooth*. Emergent: sharp and a
-    surprise, both at q <= .05 (p outside the family of tests); not known where one was not tested, and where the curve is
-    sharp or undecided and no score of the largest scale could have been a surprise. Flat, smooth and inverse curves are not.
+    significant fall (worse with scale, whichever end of the metric is better); ``sharp`` for a significant rise that is
+    sharper than every smooth curve; ``flat`` if the whole interval of the rise is within +-.05; ``smooth`` for a
+    significant rise on which no jump above .10, nor above half of the rise, can hide, and not sharp at p <= .05 even
+    uncorrected; else ``undecided``, with the jump that would have been seen. Where the level of the sharpness test is
+    doubtful, *sharp* needs p <= .01 besides. A metric without a range has no margins and is never *flat* or *smooth*.
+
+    Emergent: sharp and a surprise, both at q <= .05 (p outside the family of tests); not known where one was not tested,
+    and where the curve is sharp or undecided and no score of the largest scale could have been a surprise. Flat, smooth and
+    inverse curves are not.
     """
     if evidence.refused:
         word = "too_few_scales" if evidence.refused == "too few scales" else "undecided"
@@ -115,7 +117,7 @@ def verdict(evidence: Evidence) -> Verdict:
     needed = f"only a score {evidence.surprise_needs}" if evidence.surprise_needs else "no score"
     unseen = "" if surprised else f"; {needed} of the largest model would have been a surprise"
     if significant and evidence.sign < 0:
-        return Verdict("inverse", "falls with scale", settled)
+        return Verdict("inverse", "gets worse with scale", settled)
     if sharp:
         beyond = f"up to exponent {evidence.sharp_up_to:g}" if np.isfinite(evidence.sharp_up_to) else "at the bound"
         return Verdict("sharp", f"sharper than every smooth curve {beyond}{unseen}", emergent)
