@@ -234,6 +234,11 @@ def test_effective_number_of_large_counts():
     """Rows are taken one by one; empty categories change nothing."""
     counts = np.array([[5, 5, 0], [1000, 0, 0], [1, 1, 1], [0, 0, 1]])
     assert hill(counts) == pytest.approx([2.0, 1.0, 3.0, 1.0])
+    for held in (7.0, math.nan) * 4:  # whatever the memory held before
+        np.full((2, 5), held)
+        assert np.isnan(hill(np.zeros((2, 5)))).all()
+        np.full((2, 5), held)
+        assert hill(np.array([[1, 0, 0, 0, 0], [0, 0, 2, 2, 0]])) == pytest.approx([1.0, 2.0])
 
 
 def test_q_values_by_family():
