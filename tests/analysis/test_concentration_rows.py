@@ -23,6 +23,7 @@ from bigbench_meta.analysis.compare import (
 from bigbench_meta.analysis.concentration import claims_concentration, curves_concentration
 from bigbench_meta.analysis.odds import conditional_odds_ratio, mantel_haenszel
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.metrics import metrics
 
 PAIR = "multiple_choice_grade + exact_str_match"
 
@@ -409,6 +410,18 @@ def test_units_are_leaves_of_which_half_are_enough():
     table = curves_concentration(make_curves(rows), rng=np.random.default_rng(0), draws=9)
     assert set(table["base"]) == {0, 3}  # no task has two metrics, so that nothing is compared within tasks
     assert set(table.loc[table["base"] == 3, "cases"]) == {1}
+
+
+def test_the_registry_that_is_given_says_what_is_discontinuous():
+    """A metric of one's own is among the discontinuous ones if the user's registry says so."""
+    rows = [(f"t{n}", f"t{n}", "own", "higher", 12, 20.0 if n < 2 else 1.0, 3.0, True) for n in range(5)]
+    told = metrics()
+    told = pd.concat([told, told[told["metric"] == "bleu"].assign(metric="own", linearity="discontinuous")])
+    inside = {}
+    for name, registry in (("packaged", None), ("own", told)):
+        table = curves_concentration(make_curves(rows), rng=np.random.default_rng(0), draws=9, registry=registry)
+        inside[name] = table.loc[table["metrics"] == "all discontinuous metrics", "base_in"].max()
+    assert inside == {"packaged": 0, "own": 5}
 
 
 def test_rows_are_numbered_and_draws_are_999():
