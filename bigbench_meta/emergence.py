@@ -162,8 +162,6 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
     >>> bm.score_curves(frame)[["n_scales", "emergence_score", "linearity"]].to_numpy().tolist()
     [[4.0, 3.0, 3.0]]
     """
-    import pandas as pd
-
     from bigbench_meta.metrics import look_up, metrics
 
     points = curve_points(frame)
@@ -188,15 +186,13 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
     pair = _one_code([curves[name].cat.codes.to_numpy() for name in ("task", "metric")])
     _, first, pair = np.unique(pair, return_index=True, return_inverse=True)
     facts = look_up(curves.loc[first, ["task", "metric"]], metrics() if registry is None else registry)
-    curves["direction"] = facts["direction"].to_numpy()[pair]
+    curves["direction"] = _as_category(facts["direction"].to_numpy(object)).take(pair)
     curves["n_scales"] = points.n_scales.astype("int64")
     curves["n_items"] = np.nan
     curves["score_range"] = scores.score_range
     curves["emergence_score"] = scores.emergence_score
     curves["linearity"] = scores.linearity
-    curves["undefined_reason"] = scores.undefined_reason
-    for name in ("direction", "undefined_reason"):
-        curves[name] = pd.Categorical(curves[name])
+    curves["undefined_reason"] = _as_category(scores.undefined_reason)
     return validate(curves[CURVES.names], CURVES)
 
 
@@ -246,8 +242,8 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     score = frame["score"].to_numpy(np.float64)
     curve = _one_code([code for code, _ in coded])
     order = _in_order(curve, scale, score)
-    curve, scale = curve[order], scale[order]
-    score = np.where(np.isfinite(score[order]), score[order], np.nan)
+    curve, scale, score = curve[order], scale[order], score[order]
+    score = np.where(np.isfinite(score), score, np.nan)
 
     new_curve = np.ones(len(order), bool)
     new_curve[1:] = curve[1:] != curve[:-1]
@@ -257,6 +253,7 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
 
     placed = np.isfinite(scale)
     has_unplaced = np.bincount(curve_of_row[~placed], minlength=n_curves).astype(bool)
+    placed = slice(None) if placed.all() else placed  # nothing to copy
     row_scale, row_score, row_curve = scale[placed], score[placed], curve_of_row[placed]
     new_point = np.ones(len(row_scale), bool)
     new_point[1:] = (row_scale[1:] != row_scale[:-1]) | (row_curve[1:] != row_curve[:-1])
@@ -281,8 +278,16 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     )
 
 
+def _as_category(words: NDArray[np.object_]) -> pd.Categorical[int]:
+    """Return words as a category, without the detour of `pandas.Categorical` over a column of strings."""
+    import pandas as pd
+
+    codes, names = pd.factorize(words, sort=True)
+    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(pd.Index(names, dtype="str")))
+
+
 def _coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index | NDArray[np.generic]]:
-    """Return each value's place among the sorted values (-1 where missing), and these.
+    """Return each value's place among sorted values (-1 where missing), and these.
 
     Categories are coded so already, if they are sorted and each of them occurs.
     """
@@ -290,10 +295,16 @@ def _coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index | NDArray[n
 
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, levels = column.cat.codes.to_numpy(), column.cat.categories
-        occurs = np.bincount(codes.astype(np.int64) + 1, minlength=len(levels) + 1)[1:].all()
-        if occurs and levels.is_monotonic_increasing:
+        occurs = np.zeros(len(levels), bool)
+        occurs[codes] = True
+        if occurs.all() and levels.is_monotonic_increasing:
             return codes, levels
         column = column.cat.reorder_categories(levels.sort_values())  # in whose order they are sorted below
+    if column.dtype == np.int64 and len(column):
+        integers = column.to_numpy()
+        low, high = int(integers.min()), int(integers.max())
+        if high - low < len(column):  # few enough to take them all for values, there or not
+            return integers - low, np.arange(low, high + 1)
     codes, values = pd.factorize(column, sort=True)
     return codes, values
 
@@ -306,7 +317,9 @@ def _one_code(codes: Sequence[NDArray[np.integer]]) -> NDArray[np.int64]:
         if size * levels > _MAX_CODE:
             combined = np.unique(combined, return_inverse=True)[1]
             size = int(combined.max()) + 1
-        combined = combined * levels + (code + 1)
+        combined *= levels
+        combined += code
+        combined += 1
         size *= levels
     return combined
 
@@ -320,12 +333,24 @@ def _in_order(curve: NDArray[np.int64], scale: NDArray[np.float64], score: NDArr
     import pandas as pd
 
     place = _one_code([curve, pd.factorize(scale, sort=True)[0]])
-    order = np.argsort(place)
-    again = place[order][1:] == place[order][:-1]
+    order = _sorting(place)
+    in_order = place[order]
+    again = in_order[1:] == in_order[:-1]
     repeats = np.flatnonzero(np.append(again, False) | np.append(False, again))
     rows = order[repeats]
     order[repeats] = rows[np.lexsort((score[rows], place[rows]))]
     return order
+
+
+def _sorting(place: NDArray[np.int64]) -> NDArray[np.integer]:
+    """Return the order of rows by place, none below 0; rows of the same place keep theirs."""
+    row_bits = len(place).bit_length()
+    if int(place.max(initial=0)).bit_length() + row_bits >= place.itemsize * 8:
+        return np.argsort(place, kind="stable")
+    # Each place and its row as one number: numbers are sorted several times faster than what stands at them.
+    numbered = (place << row_bits) | np.arange(len(place))
+    numbered.sort()
+    return numbered & ((1 << row_bits) - 1)
 
 
 def _one_curve_iv(y: ArrayLike) -> NDArray[np.float64]:
@@ -344,7 +369,8 @@ def _score_rows(y: NDArray[np.float64]) -> Scores:
         return Scores(nan, nan, np.where(np.isfinite(spread), spread, np.nan), np.full(n_curves, _TOO_FEW, object))
     missing = np.logical_not(np.isfinite(y).all(axis=1))
     z = np.where(missing[:, None], 0.0, y)
-    largest = np.abs(z).max(axis=1, keepdims=True)
+    lowest, highest = z.min(axis=1), z.max(axis=1)
+    largest = np.maximum(np.abs(lowest), np.abs(highest))[:, None]
     steps = np.diff(np.ldexp(z, -2), axis=1)  # a quarter of the scores: the difference of two huge ones is finite
     steps[np.abs(steps) < STEP_TOLERANCE / 4 * np.maximum(1.0, largest)] = 0.0
     # Steps in units of the largest one, so that no square of a tiny or huge step leaves the range of doubles.
@@ -352,10 +378,10 @@ def _score_rows(y: NDArray[np.float64]) -> Scores:
     flat = unit == 0
     safe_unit = np.where(flat, 1.0, unit)
     squares = np.square(steps / safe_unit[:, None])
-    median_step = np.sqrt(np.median(squares, axis=1))
+    median_step = np.sqrt(_median(squares))
     mean_step = np.sqrt(np.mean(squares, axis=1))
     sign = np.sign(np.argmax(z, axis=1) - np.argmin(z, axis=1))
-    quarter_range = z.max(axis=1) / 4 - z.min(axis=1) / 4
+    quarter_range = highest / 4 - lowest / 4
     rise = sign * quarter_range / safe_unit
 
     reason = np.full(n_curves, _DEFINED, object)
@@ -367,3 +393,11 @@ def _score_rows(y: NDArray[np.float64]) -> Scores:
     with np.errstate(over="ignore"):
         score_range = 4 * quarter_range
     return Scores(score, line, np.where(missing | np.isinf(score_range), np.nan, score_range), reason)
+
+
+def _median(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each row, in half the time that `numpy.median` takes for many short ones."""
+    in_order = np.sort(rows, axis=1)
+    half = rows.shape[1] // 2
+    middle: NDArray[np.float64] = in_order[:, half]
+    return middle if rows.shape[1] % 2 else (in_order[:, half - 1] + middle) / 2

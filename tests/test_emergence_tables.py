@@ -12,7 +12,7 @@ from test_emergence import frame_of
 
 import bigbench_meta as bm
 from bigbench_meta import emergence
-from bigbench_meta.emergence import STEP_TOLERANCE, _one_code, _score_rows, curve_points
+from bigbench_meta.emergence import STEP_TOLERANCE, _median, _one_code, _score_rows, _sorting, curve_points
 from bigbench_meta.errors import TableError
 from bigbench_meta.schema import CURVES
 
@@ -165,6 +165,29 @@ def test_codes_of_rows_are_in_order(monkeypatch, limit):
     assert code[: len(rows)] == code[: len(rows) - 1 : -1]
     assert sorted(set(code)) == code[: len(rows)]
     assert _one_code([column[:0] for column in columns]).tolist() == []
+
+
+@pytest.mark.parametrize("highest", [1, 6, 1 << 40, (1 << 62) - 1])
+def test_rows_are_sorted_as_numpy_sorts_them(highest):
+    """The order is that of a stable sort, with places that share a number with their row and with those too large for it."""
+    place = np.random.default_rng(3).integers(0, highest, 1000, endpoint=True)
+    place[[10, 990]] = highest
+    assert _sorting(place).tolist() == np.argsort(place, kind="stable").tolist()
+    assert _sorting(place[:0]).tolist() == []
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 11, 12])
+def test_medians_are_those_of_numpy(length):
+    """The same bits, ties and infinities included."""
+    rows = np.random.default_rng(4).choice([0.1, 0.2, 0.7, 1e300, np.inf], (200, length))
+    assert _median(rows).tobytes() == np.median(rows, axis=1).tobytes()
+
+
+@pytest.mark.parametrize("shots", [[-1, 0, 3], [0, 10**12, -(10**12)], [5, 5, 5]])
+def test_shots_are_taken_by_their_number(shots):
+    """Shot counts near to each other and far apart keep their numbers, in order."""
+    frame = pd.concat([frame_of({"s": [0.0, 0.1, 0.3]}).assign(shots=count) for count in shots], ignore_index=True)
+    assert bm.score_curves(frame)["shots"].tolist() == sorted(set(shots))
 
 
 def test_points_of_a_table():
