@@ -262,7 +262,7 @@ def pooled_overdispersion(
     weights = 1.0 / curves_of_task[index]
     masses = _mixtures(log_likelihood, weights[None, :], extra)[0]
     low, high = np.nan, np.nan
-    if len(tasks) > 1:
+    if n_tasks > 1:
         picked = rng.integers(len(tasks), size=(resamples, len(tasks)))
         times = np.apply_along_axis(np.bincount, 1, picked, minlength=len(tasks))
         low, high = np.quantile(

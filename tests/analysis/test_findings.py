@@ -278,6 +278,8 @@ def test_known_target_lengths():
     assert "length power 0.9 (95% interval 0.2 to 0.42, p = 0.7) for 1 (G)" in sentence
     assert "fewer tokens than they have in 2 of 3 curves and more in 0" in sentence
     assert sentence.endswith("at length 9 as if 8.0 (1.0 to 9.0, F), 7.0 (1.0 to 9.0, F).")
+    (fits,) = length_sentences(pd.DataFrame([LENGTH_ROW | fitted, LENGTH_ROW | power | fitted]))
+    assert "refused" not in fits
 
 
 def test_no_known_target_length():

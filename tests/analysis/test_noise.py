@@ -60,6 +60,16 @@ def test_tasks_without_a_residual_tell_no_scatter() -> None:
     assert found.n_tasks == 5
 
 
+def test_one_task_has_no_interval_over_tasks() -> None:
+    """Two curves of one task: an estimate, and no interval, even beside a task whose curve says nothing."""
+    curves = [Residual("t", 200, 9.0, 9.0, 9.0)] * 2 + [Residual("exact", 200, 0.0, 9.0, 0.0)]
+    found = pooled_overdispersion(curves, kind="items", rng=np.random.default_rng(0))
+    assert found is not None
+    assert found.n_tasks == 1
+    assert np.isfinite(found.mean)
+    assert np.isnan([found.low, found.high]).all()
+
+
 def test_subtasks_of_one_task_weigh_as_one() -> None:
     """A task with a hundred noisy subtasks does not outweigh twenty quiet tasks."""
     quiet = [Residual(f"t{i}", 500, 9.0, 9.0, 9.0) for i in range(20)]

@@ -141,6 +141,8 @@ def test_too_few_draws_or_bad_items_are_refused() -> None:
     frame = results({"a": line(0.2, 0.4)}, n=50, seed=2)
     with pytest.raises(AnalysisError, match="19"):
         analyze(frame, rng=np.random.default_rng(0), draws=9)
+    with pytest.raises(AnalysisError, match="target_length missing"):
+        analyze(frame, rng=np.random.default_rng(0), draws=19, lengths=pd.DataFrame({"task": ["a"]}))
     with pytest.raises(AnalysisError, match="n_items"):
         analyze(frame, rng=np.random.default_rng(0), draws=19, items=pd.DataFrame({"task": ["a"], "n_items": [0]}))
 
