@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from bigbench_meta.report.parts import PageFigure, Section
 
@@ -143,16 +144,13 @@ def _said_of_length(tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def _contrast(tables: Mapping[str, pd.DataFrame]) -> PageFigure:
-    from matplotlib.figure import Figure
-
     from bigbench_meta.experiments.figures_predictions import metric_pair
-    from bigbench_meta.figures.style import publication_style
-    from bigbench_meta.report.parts import PageFigure
+    from bigbench_meta.report.drawing import draw
 
     points = tables["prediction_1_points"]
     tasks = sorted(points["task"].unique(), key=lambda task: (task != BUILT, task))
-    with publication_style():
-        figure = Figure(figsize=(2.5 * len(tasks), 4.6), layout="constrained")
+
+    def drawing(figure: Figure) -> None:
         for number, (task, axs) in enumerate(zip(tasks, figure.subplots(2, len(tasks), sharex=True).T, strict=True)):
             only = tuple(f"{BUILT}:length_{k}" for k in _SHOWN_LENGTHS) if task == BUILT else ()
             metric_pair(points, (axs[0], axs[1]), task=task, only=only)
@@ -163,61 +161,59 @@ def _contrast(tables: Mapping[str, pd.DataFrame]) -> PageFigure:
                 for ax in axs:
                     ax.set_ylabel("")
                 axs[0].get_legend().remove()
-    n, scales = points["n_items"], points["scale"].nunique()
-    return PageFigure(
+
+    return draw(
         "ladder_contrast",
-        f"The same outputs under exact match and edit distance (after Mirage, Fig. 3): M = {scales} sizes, "
-        f"n = {int(n.min())} items a point",
-        "Top: accuracy by exact match over model scale with 95% exact intervals, a marker for each seed. Bottom: mean edit distance of the "
-        "same outputs. Columns are tasks; substitution is shown at three target lengths, darker for longer. Sorting jumps under both.",
-        figure,
-        points,
+        drawing,
+        title=f"The same outputs under exact match and edit distance (after Mirage, Fig. 3): M = {points['scale'].nunique()} "
+        f"sizes, n = {int(points['n_items'].min())} items a point",
+        alt="Top: accuracy by exact match over model scale with 95% exact intervals, a marker for each seed. Bottom: mean edit distance "
+        "of the same outputs. Columns are tasks; substitution is shown at three target lengths, darker for longer. Sorting jumps under "
+        "both.",
+        data=points,
+        width=2.5 * len(tasks),
+        height=4.6,
     )
 
 
 def _ratios(tables: Mapping[str, pd.DataFrame]) -> PageFigure:
-    from matplotlib.figure import Figure
-
     from bigbench_meta.experiments.figures_predictions import ratio_intervals
-    from bigbench_meta.figures.style import publication_style
-    from bigbench_meta.report.parts import PageFigure
+    from bigbench_meta.report.drawing import draw
 
-    with publication_style():
-        figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-        ratio_intervals(tables["prediction_1"], figure.subplots())
-    return PageFigure(
+    pairs = tables["prediction_1"]
+    return draw(
         "ladder_ratio",
-        "How much sharper accuracy is than edit distance of the same outputs",
-        "E under exact match divided by E under edit distance, with 95% intervals from resampled items, for each task, target length and "
-        "seed, on a log axis. The dashed line at 1 is no difference. In substitution the ratio grows with the target's length.",
-        figure,
-        tables["prediction_1"][list(_PAIR_COLUMNS)],
+        lambda figure: ratio_intervals(pairs, figure.subplots()),
+        title="How much sharper accuracy is than edit distance of the same outputs",
+        alt="E under exact match divided by E under edit distance, with 95% intervals from resampled items, for each task, target length "
+        "and seed, on a log axis. The dashed line at 1 is no difference. In substitution the ratio grows with the target's length.",
+        data=pairs[list(_PAIR_COLUMNS)],
+        width=8.4,
     )
 
 
 def _items_and_length(tables: Mapping[str, pd.DataFrame]) -> PageFigure:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from bigbench_meta.experiments.figures_predictions import item_growth, length_forms
-    from bigbench_meta.figures.style import publication_style
-    from bigbench_meta.report.parts import PageFigure
+    from bigbench_meta.report.drawing import draw
 
-    points = tables["prediction_3_points"]
+    of_items, models, points = (tables[f"prediction_{name}"] for name in ("2_points", "2_models", "3_points"))
     family = str(points["family"].min())
-    with publication_style():
-        figure = Figure(figsize=(10, 3.8), layout="constrained")
+
+    def drawing(figure: Figure) -> None:
         left, middle, right = figure.subplots(1, 3)
-        item_growth(tables["prediction_2_points"], tables["prediction_2_models"], left, task=BUILT, subtask=_LARGE)
+        item_growth(of_items, models, left, task=BUILT, subtask=_LARGE)
         length_forms(points, (middle, right), task=BUILT, family=family)
-    return PageFigure(
+
+    return draw(
         "ladder_items_and_length",
-        f"More items (all seeds), and longer targets ({family}; after Mirage, Fig. 4)",
-        "Left: accuracy over model scale on tests of growing size, log axes, with 95% exact intervals; open triangles are models "
+        drawing,
+        title=f"More items (all seeds), and longer targets ({family}; after Mirage, Fig. 4)",
+        alt="Left: accuracy over model scale on tests of growing size, log axes, with 95% exact intervals; open triangles are models "
         "without a hit. Middle: accuracy against target length on a log axis with geometric fits. Right: edit distance against target "
         "length with linear fits. A colour is a test size on the left, a model elsewhere.",
-        figure,
-        pd.concat(
-            [tables["prediction_2_points"].assign(panel="items"), points.assign(panel="length")], ignore_index=True
-        ),
+        data=pd.concat([of_items.assign(panel="items"), points.assign(panel="length")], ignore_index=True),
+        width=10.0,
+        height=3.8,
     )

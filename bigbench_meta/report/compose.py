@@ -102,10 +102,14 @@ def page_files(page: Page, *, workers: int | None = None, progress: Progress | N
     from bigbench_meta.export.tables import csv_bytes
     from bigbench_meta.report.render import render_page
 
-    drawn = figure_files([figure.figure for figure in page.figures], workers=workers, progress=progress)
-    svg = {figure.name: made["svg"] for figure, made in zip(page.figures, drawn, strict=True)}
-    files = {"report.html": render_page(page, svg=svg).encode("utf-8", "backslashreplace")}
-    for figure, made in zip(page.figures, drawn, strict=True):
-        files |= {f"figures/{figure.name}.{kind}": content for kind, content in made.items()}
+    # One that comes with the package is not drawn again.
+    to_draw = [figure for figure in page.figures if figure.files is None]
+    made = figure_files([figure.drawing for figure in to_draw], workers=workers, progress=progress)
+    drawn = {figure.name: files for figure, files in zip(to_draw, made, strict=True)}
+    every = [(figure, figure.files or drawn[figure.name]) for figure in page.figures]
+    html = render_page(page, svg={figure.name: files["svg"] for figure, files in every})
+    files = {"report.html": html.encode("utf-8", "backslashreplace")}
+    for figure, formats in every:
+        files |= {f"figures/{figure.name}.{kind}": content for kind, content in formats.items()}
         files[f"figures/{figure.name}.csv"] = csv_bytes(figure.name, figure.data)
     return files

@@ -23,21 +23,26 @@ def draw(
     alt: str,
     data: pd.DataFrame,
     height: float = 3.6,
+    width: float | None = None,
     simulated: bool = False,
 ) -> PageFigure:
-    """Draw one figure in the house style. ``height`` is in inches; the width is the style's.
+    """Make one figure of the page in the house style. ``height`` is in inches, ``width`` too, by default the style's.
 
     Figures of simulated data say so on the plot itself, so that a copied figure cannot pass for a measurement.
     """
-    from matplotlib import rcParams
-    from matplotlib.figure import Figure
 
-    with publication_style():
-        figure = Figure(figsize=(rcParams["figure.figsize"][0], height))
-        drawing(figure)
-        if simulated:
-            figure.suptitle("simulated data", size=8, weight="bold", color="#8a3b00", x=0.995, ha="right")
-    return PageFigure(name, title, ("Simulated data. " if simulated else "") + alt, figure, data)
+    def drawn() -> Figure:
+        from matplotlib import rcParams
+        from matplotlib.figure import Figure
+
+        with publication_style():
+            figure = Figure(figsize=(width or rcParams["figure.figsize"][0], height))
+            drawing(figure)
+            if simulated:
+                figure.suptitle("simulated data", size=8, weight="bold", color="#8a3b00", x=0.995, ha="right")
+        return figure
+
+    return PageFigure(name, title, ("Simulated data. " if simulated else "") + alt, drawn, data)
 
 
 def draw_one(

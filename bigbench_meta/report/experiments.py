@@ -1,11 +1,14 @@
 """Sections of the experiments whose results come with the package: part of the default run's report.
 
-They belong to no source, so the report of a user's own results does not show them. Reading and drawing them needs no
-PyTorch and no random numbers: the page of a run can be made again from its folder.
+They belong to no source, so the report of a user's own results does not show them. Reading them needs no PyTorch and no
+random numbers: the page of a run can be made again from its folder. Their figures are the same in every run and come
+drawn with the package (``scripts/update_figures.py``): to draw them anew takes longer than to draw those of the run.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +22,18 @@ def experiment_sections(source: str) -> tuple[Section, ...]:
     """Return the sections that the page of a run on ``source`` shows of experiments; none but for `PACKAGED_SOURCE`."""
     if source != PACKAGED_SOURCE:
         return ()
-    return (ladder(), vision())
+    return tuple(_with_files(section) for section in (ladder(), vision()))
+
+
+def _with_files(section: Section) -> Section:
+    from bigbench_meta.figures.style import FORMATS
+
+    folder = files("bigbench_meta.data") / "figures"
+    drawn = (
+        replace(figure, files={kind: (folder / f"{figure.name}.{kind}").read_bytes() for kind in FORMATS})
+        for figure in section.figures
+    )
+    return replace(section, figures=tuple(drawn))
 
 
 def ladder() -> Section:

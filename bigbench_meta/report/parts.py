@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from bigbench_meta.figures.style import Format
 
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A drawn figure with its words and the data behind it.
+    """A figure with its words and the data behind it, drawn when it is first asked for.
 
-    ``name`` is the file name without ending, ``alt`` says in words what a reader should see.
+    ``name`` is the file name without ending, ``alt`` says in words what a reader should see. ``files`` are there where
+    the figure comes with the package: it need not be drawn again then.
     """
 
     name: str
     title: str
     alt: str
-    figure: Figure
+    drawing: Callable[[], Figure]
     data: pd.DataFrame
+    files: Mapping[Format, bytes] | None = None
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The drawn figure."""
+        return self.drawing()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bigbench_meta.report.experiments import PACKAGED_SOURCE, experiment_sections
+import pytest
+
+from bigbench_meta.figures.style import FORMATS, figure_bytes
+from bigbench_meta.report.experiments import PACKAGED_SOURCE, experiment_sections, ladder, vision
 
 
 def test_only_the_default_run_shows_experiments():
@@ -28,3 +31,12 @@ def test_packaged_experiments_need_no_pytorch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 0
+
+
+@pytest.mark.parametrize("kind", ["svg", *(pytest.param(kind, marks=pytest.mark.slow) for kind in FORMATS[1:])])
+def test_packaged_figures_are_what_would_be_drawn(kind):
+    """Every figure that comes with the package is, byte for byte, what its tables give when it is drawn anew."""
+    packaged = {figure.name: figure.files[kind] for s in experiment_sections(PACKAGED_SOURCE) for figure in s.figures}
+    anew = {figure.name: figure_bytes(figure.figure, kind) for s in (ladder(), vision()) for figure in s.figures}
+    assert len(anew) == 7
+    assert anew == packaged

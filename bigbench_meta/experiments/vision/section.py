@@ -11,6 +11,7 @@ from bigbench_meta.experiments.vision.results import mean_by_scale
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from bigbench_meta.report.parts import PageFigure, Section
 
@@ -101,40 +102,42 @@ def section(
 
 
 def _figure(frame: pd.DataFrame, experiment: str) -> PageFigure:
-    from matplotlib.figure import Figure
-
     from bigbench_meta.experiments.vision.figures import draw_experiment
-    from bigbench_meta.figures.style import publication_style
-    from bigbench_meta.report.parts import PageFigure
+    from bigbench_meta.report.drawing import draw
 
-    with publication_style():
-        figure = Figure(figsize=(9.6, 3.3))
+    def drawing(figure: Figure) -> None:
         left, middle, right = figure.subplots(1, 3)
         draw_experiment(frame, experiment, axes=(left, middle, right))
-    return PageFigure(
-        f"vision_{experiment}", _TITLES[experiment], _ALTS[experiment], figure, curve_table(frame, experiment)
+
+    return draw(
+        f"vision_{experiment}",
+        drawing,
+        title=_TITLES[experiment],
+        alt=_ALTS[experiment],
+        data=curve_table(frame, experiment),
+        width=9.6,
+        height=3.3,
     )
 
 
 def _stopped_figure(frame: pd.DataFrame, stopped: pd.DataFrame, present: list[str]) -> PageFigure:
-    from matplotlib.figure import Figure
-
     from bigbench_meta.experiments.vision.figures import draw_stopped_ladders
-    from bigbench_meta.figures.style import publication_style
-    from bigbench_meta.report.parts import PageFigure
+    from bigbench_meta.report.drawing import draw
 
-    with publication_style():
-        figure = Figure(figsize=(3.2 * len(present), 3.3))
+    def drawing(figure: Figure) -> None:
         panels = figure.subplots(1, len(present), squeeze=False)[0]
         for experiment, ax in zip(present, panels, strict=True):
             draw_stopped_ladders(frame, stopped, experiment, ax=ax)
-    return PageFigure(
+
+    return draw(
         "vision_stopped_ladders",
-        "The same curves, had the ladder stopped earlier",
-        "Curves of hard and smooth metrics with a star at every size where a study that ended there would have found the curve sharp "
-        "and its largest sizes unforeseen by any smooth law fitted to the smaller ones.",
-        figure,
-        stopped,
+        drawing,
+        title="The same curves, had the ladder stopped earlier",
+        alt="Curves of hard and smooth metrics with a star at every size where a study that ended there would have found the curve "
+        "sharp and its largest sizes unforeseen by any smooth law fitted to the smaller ones.",
+        data=stopped,
+        width=3.2 * len(present),
+        height=3.3,
     )
 
 
