@@ -14,10 +14,10 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 from bigbench_meta.analysis.laws import DEFAULT_BOUND
 from bigbench_meta.analysis.lengths import LEVEL, MIN_LENGTHS, effective_length, length_law
+from bigbench_meta.analysis.verdicts import q_values
 from bigbench_meta.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def length_tests(frame: pd.DataFrame, *, curves: pd.DataFrame, lengths: pd.DataF
 
     rows = list(_rows(_points(frame, curves=curves, lengths=lengths)))
     table = pd.DataFrame(rows, columns=COLUMNS).astype(_DTYPES)
-    tested = table[table["p_value"].notna()]
-    for _, same in tested.groupby("quantity"):
-        table.loc[same.index, "q_value"] = stats.false_discovery_control(same["p_value"].to_numpy(np.float64))
+    for _, same in table.groupby("quantity"):
+        table.loc[same.index, "q_value"] = q_values(same["p_value"].to_numpy(np.float64), np.ones(len(same), bool))
     return table
 
 

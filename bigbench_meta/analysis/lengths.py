@@ -31,7 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from bigbench_meta.analysis.laws import DEFAULT_BOUND
 
@@ -152,8 +152,8 @@ def _described(coefficients: Vector, failures: Vector, trials: Vector, *, column
 def _estimate(glm: _Glm, at: int, *, null: float) -> Estimate:
     value = float(glm.coefficients[at])
     error = float(np.sqrt(glm.covariance[at, at] * max(glm.dispersion, 1.0)))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, glm.dof)) * error
-    return Estimate(value, value - reach, value + reach, float(2 * stats.t.sf(abs(value - null) / error, glm.dof)))
+    reach = float(special.stdtrit(glm.dof, (1 + LEVEL) / 2)) * error
+    return Estimate(value, value - reach, value + reach, float(2 * special.stdtr(glm.dof, -abs(value - null) / error)))
 
 
 def length_law(accuracy: Vector, *, lengths: Vector, scales: Vector, n_items: Vector) -> LengthLaw:

@@ -30,11 +30,10 @@ from bigbench_meta.analysis.verdicts import (
     FLAT_MARGIN,
     JUMP_MARGIN,
 )
+from bigbench_meta.cores import on_every_core
 from bigbench_meta.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -126,8 +125,7 @@ def analyze(
     registry : the metric registry as `bigbench_meta.metrics` returns it; the packaged one by default.
     every_metric : test the curves of all metrics, not only of the preferred ones. By default up to 4,000 curves.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
-        start; results do not depend on it, to the byte. The work is handed out by joblib, whose `parallel_config` can
-        send it elsewhere.
+        start; results do not depend on it, to the byte.
     progress : called as ``progress(done, total, what)``.
 
     Returns
@@ -251,12 +249,11 @@ def _infer_all(
     ]
     positions = [position for position, noise in enumerate(noises) if noise is not None]
     found: list[CurveResult | None] = [None] * len(curves)
-    for done, (position, result) in enumerate(
-        zip(positions, _map(infer_curve, jobs, choices.workers), strict=True), start=1
-    ):
+    tested = on_every_core(
+        infer_curve, jobs, worth=_WORTH_SHARING, workers=choices.workers, progress=progress, what="curves tested"
+    )
+    for position, result in zip(positions, tested, strict=True):
         found[position] = result
-        if progress is not None:
-            progress(done, len(jobs), "curves tested")
     # A family of m tests can reject nothing while the smallest p-value that the draws allow is too large for it.
     n_tests = sum(bool(member[position]) for position in positions)
     further = most_draws(draws, n_tests, limit=choices.draw_limit)
@@ -273,12 +270,16 @@ def _infer_all(
         RefineJob(curves[at], noises[at], found[at], Sampling(noises[at], further, seed), frozenset(again[at]))  # type: ignore[arg-type]
         for at in pending
     ]
-    for done, (at, result) in enumerate(
-        zip(pending, _map(refine_curve, refined, choices.workers), strict=True), start=1
-    ):
+    drawn = on_every_core(
+        refine_curve,
+        refined,
+        worth=_WORTH_SHARING,
+        workers=choices.workers,
+        progress=progress,
+        what="curves drawn further",
+    )
+    for at, result in zip(pending, drawn, strict=True):
         found[at] = result
-        if progress is not None:
-            progress(done, len(pending), "curves drawn further")
     return found
 
 
@@ -292,26 +293,6 @@ def most_draws(draws: int, n_tests: int, *, limit: int = DRAW_LIMIT) -> int:
     """
     wanted = int(np.ceil(_RESOLUTION_MARGIN * n_tests / FALSE_DISCOVERY_RATE))
     return max(draws, min(wanted, limit)) if draws >= _MIN_TO_GO_ON else draws
-
-
-def _map(function: Callable[[Job], CurveResult], jobs: list[Job], workers: int | None) -> Iterator[CurveResult]:
-    """Apply a function to every job, in order, in this process or in several."""
-    workers = (_cores() if len(jobs) >= _WORTH_SHARING else 1) if workers is None else workers
-    if workers <= 1:
-        return map(function, jobs)
-    from joblib import Parallel, delayed
-
-    found: Iterator[CurveResult] = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(function)(job) for job in jobs
-    )
-    return found
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    from joblib import cpu_count
-
-    return int(cpu_count())
 
 
 def _settings(analyzed: pd.DataFrame, *, choices: Choices, seed: int, every_metric: bool) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from bigbench_meta.analysis.sharpness import TRUSTED
 
@@ -49,7 +48,9 @@ def q_values(p: Vector, family: NDArray[np.bool_]) -> Vector:
     q = np.full(len(p), np.nan)
     tested = family & np.isfinite(p)
     if tested.any():
-        q[tested] = stats.false_discovery_control(p[tested], method="bh")
+        from scipy.stats import false_discovery_control
+
+        q[tested] = false_discovery_control(p[tested], method="bh")
     return q
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bigbench_meta.cores import on_every_core
 from bigbench_meta.figures.style import FORMATS, Format, figure_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
 
@@ -32,21 +33,7 @@ def figure_files(
     progress
         Called with figures written, figures in all, and ``"figures"``.
     """
-    from joblib import Parallel, cpu_count, delayed
-
-    if workers is None:
-        workers = cpu_count() if len(drawings) >= _WORTH_SHARING else 1
-    each: Iterable[dict[Format, bytes]] = (
-        map(_files, drawings)
-        if workers <= 1
-        else Parallel(n_jobs=workers, return_as="generator")(delayed(_files)(drawing) for drawing in drawings)
-    )
-    made = []
-    for done, files in enumerate(each, start=1):
-        made.append(files)
-        if progress is not None:
-            progress(done, len(drawings), "figures")
-    return made
+    return on_every_core(_files, drawings, worth=_WORTH_SHARING, workers=workers, progress=progress, what="figures")
 
 
 def _files(drawing: Callable[[], Figure]) -> dict[Format, bytes]:

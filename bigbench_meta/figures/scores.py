@@ -30,8 +30,6 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     most : int
         Metrics shown, those with the largest median first; how many were left out is said in the title.
     """
-    import seaborn as sns
-
     curves = curves[curves["metric"].astype(str) != DERIVED_METRIC]
     scored = curves[np.isfinite(curves["emergence_score"])]
     metric = scored["metric"].astype(str)
@@ -52,10 +50,12 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
         visible["emergence_score"], rows, s=9, alpha=0.5, color=ALL_TASKS, linewidth=0, zorder=2,
         rasterized=len(visible) > MANY_MARKS,
     )  # fmt: skip
-    sns.pointplot(
-        x=visible["emergence_score"], y=names, order=shown, ax=ax, estimator="median", errorbar=("pi", 50),
-        linestyle="none", marker="D", markersize=5, color=INK, capsize=0.25, err_kws={"linewidth": 1.4}, zorder=3,
+    low, middle, high = (visible["emergence_score"].groupby(names).quantile(q)[shown] for q in (0.25, 0.5, 0.75))
+    ax.errorbar(
+        middle, range(len(shown)), xerr=(middle - low, high - middle), fmt="D", markersize=5, color=INK, capsize=4,
+        linewidth=1.4, zorder=3,
     )  # fmt: skip
+    ax.invert_yaxis()
     undefined = curves.loc[~np.isfinite(curves["emergence_score"]), "metric"].astype(str).value_counts()
     labels = []
     for name in shown:

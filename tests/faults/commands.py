@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Imported by the functions that need them.
 LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
              "matplotlib.figure", "matplotlib.pyplot", "pyarrow.parquet", "scipy.optimize", "scipy.stats", "scipy.stats.contingency",
-             "seaborn", "statsmodels.stats.contingency_tables", "statsmodels.stats.multitest", "jinja2", "joblib", "git")  # fmt: skip
+             "statsmodels.stats.contingency_tables", "statsmodels.stats.multitest", "jinja2", "joblib", "git")  # fmt: skip
 NOT_NEEDED = ("train", "ladder.model", "vision.models", "vision.training", "__main__")
 
 

@@ -1,0 +1,105 @@
+"""Independent work on every core: this process takes a share and other processes the rest."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bigbench_meta.progress import Progress
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+# Jobs that each other process has at a time: one that it works on, and one so that it need not wait.
+_AHEAD = 2
+# One thread of linear algebra for each process: there is a process for every core.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def on_every_core(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    worth: int,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    what: str = "",
+) -> list[Result]:
+    """Apply ``function`` to every job, here and in other processes, and return the results in order.
+
+    Parameters
+    ----------
+    function : what it returns may depend on the job alone; it and the jobs must be picklable.
+    worth : so many jobs are worth the start of processes; fewer are done here.
+    workers : processes in all, this one among them; by default one per core.
+    progress : called as ``progress(done, len(jobs), what)``.
+
+    Notes
+    -----
+    The other processes take jobs from the front, each one more than it works on; this one takes them from the back, also
+    while the others start. They are kept for the next call.
+
+    Examples
+    --------
+    >>> on_every_core(abs, [-1, 2, -3], worth=10)
+    [1, 2, 3]
+    """
+    if workers is None:
+        from joblib import cpu_count
+
+        workers = int(cpu_count()) if len(jobs) >= worth else 1
+    left = deque(range(len(jobs)))
+    ended: SimpleQueue[tuple[int, Future[Result]]] = SimpleQueue()
+    if workers > 1:
+        from joblib.externals.loky import get_reusable_executor
+
+        others = get_reusable_executor(max_workers=workers - 1, env=_ONE_THREAD)
+        for _ in range(_AHEAD * (workers - 1)):
+            _hand_out(others.submit, function, jobs, left=left, ended=ended)
+    results: dict[int, Result] = {}
+    try:
+        while len(results) < len(jobs):
+            if left and ended.empty():
+                with suppress(IndexError):  # the last one went to another process just now
+                    at = left.pop()
+                    results[at] = function(jobs[at])
+            else:
+                at, future = ended.get()
+                results[at] = future.result()
+            if progress is not None:
+                progress(len(results), len(jobs), what)
+    finally:
+        left.clear()
+    return [results[at] for at in range(len(jobs))]
+
+
+def _hand_out(
+    submit: Callable[..., Future[Result]],
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    left: deque[int],
+    ended: SimpleQueue[tuple[int, Future[Result]]],
+) -> None:
+    """Give the first job left to another process, and the next one when it is done."""
+    try:
+        at = left.popleft()
+    except IndexError:
+        return
+
+    def done(future: Future[Result]) -> None:
+        ended.put((at, future))
+        _hand_out(submit, function, jobs, left=left, ended=ended)
+
+    try:
+        submit(function, jobs[at]).add_done_callback(done)
+    except RuntimeError as err:  # the other processes died: told where the results are gathered
+        broken: Future[Result] = Future()
+        broken.set_exception(err)
+        ended.put((at, broken))
