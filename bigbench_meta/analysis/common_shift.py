@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bigbench_meta.analysis.claims import ALIASES, belongs_to
 from bigbench_meta.emergence import curve_points
 from bigbench_meta.metrics import look_up, metrics
 from bigbench_meta.schema import DERIVED_METRIC
@@ -104,8 +105,8 @@ def with_shift(concentration: pd.DataFrame, shift: pd.DataFrame) -> pd.DataFrame
     -------
     DataFrame
         The same rows with ``shift_factor``, the interval factor of the row's family, and ``low_with_shift,
-        high_with_shift``: ``exp(log estimate + factor (log limit - log estimate))``. The published claims belong to several
-        families that are not measured here: they get the largest factor of those that are. NaN where no factor could be
+        high_with_shift``: ``exp(log estimate + factor (log limit - log estimate))``. The published claims rest on several
+        families at once: they get the largest factor of those of them that are measured here. NaN where no factor could be
         estimated, where the row is no odds ratio, and where the interval has no limit.
 
     Notes
@@ -126,7 +127,9 @@ def with_shift(concentration: pd.DataFrame, shift: pd.DataFrame) -> pd.DataFrame
     # Comparisons of curves begin with their family and shot count.
     family = concentration["comparison"].str.extract(_PLACE)[0]
     of_curves = family.map(factor).to_numpy(np.float64)
-    of_claims = float(factor.max()) if len(factor) else np.nan
+    spoken_of = {alias.family for alias in ALIASES}
+    theirs = factor[[any(belongs_to(str(name), claimed) for claimed in spoken_of) for name in factor.index]]
+    of_claims = float(theirs.max()) if len(theirs) else np.nan
     wider = np.where(concentration["source"] == "claims", of_claims, of_curves)
     wider[~concentration["effect"].str.endswith("odds ratio").to_numpy(bool)] = np.nan
     estimate = np.log(concentration["estimate"].to_numpy(np.float64))

@@ -161,8 +161,8 @@ def shift_sentences(shift: pd.DataFrame, concentration: pd.DataFrame) -> list[st
     )
     if pair is not None and isfinite(pair["shift_factor"]):
         sentences.append(
-            f"Interval allowing for the common shift, if the families behind the claims share as much as the most that was "
-            f"measured here: the odds ratio of the claims, {pair['estimate']:.3g}, would have {_with_shift(pair)} in place of "
+            f"Interval allowing for the common shift, if all families behind the claims share as much as the most that was "
+            f"measured of them here: the odds ratio of the claims, {pair['estimate']:.3g}, would have {_with_shift(pair)} in place of "
             f"{pair['low']:.3g} to {pair['high']:.3g}."
         )
     unchecked = whole[whole["p_value"].isna()]

@@ -77,7 +77,7 @@ def _allowing_for_shift(pair: pd.DataFrame) -> tuple[str, ...]:
     rows = pair[(pair["comparison"] == _AGAINST_ALL) & (pair["strata"].fillna("") == "") & pair["shift_factor"].notna()]
     return tuple(
         f"All tasks are measured on the same models, which the intervals below do not allow for. Interval allowing for the common "
-        f"shift, as large as the largest measured here: {row['low_with_shift']:.2g} to {row['high_with_shift']:.3g} for the odds "
+        f"shift, as large as the largest measured here of a family that is claimed about: {row['low_with_shift']:.2g} to {row['high_with_shift']:.3g} for the odds "
         f"ratio of both metrics, in place of {row['low']:.2g} to {row['high']:.3g} ({row['shift_factor']:.1f} times as wide on the "
         f"log scale, at worst)."
         for row in rows.to_dict("records")

@@ -37,25 +37,29 @@ def simulated(rng, *, shift=0.0, tasks=40):
 
 
 def test_intervals_are_widened_about_the_estimate_on_the_log_scale():
-    """Each family its own factor, claims the largest; no odds ratio, no limit or no factor: nothing; the row itself stays."""
+    """Each family its own factor, claims the largest of a claimed family; no odds ratio, limit or factor: nothing else moves."""
     shift = pd.DataFrame(
-        {"family": ["F", "F, 3 shots", "G"], "where": "all scales", "interval_factor": [2.0, 3.0, np.nan]}
+        {
+            "family": ["F", "F, 3 shots", "G", "BIG-G T=0", "BIG-G T=1"],
+            "where": "all scales",
+            "interval_factor": [2.0, 3.0, np.nan, 1.5, 2.5],
+        }
     )
     rows = [
         ("curves", "F, 0 shots, E > 5: between tasks", "conditional odds ratio", 4.0, 2.0, 8.0, 1.0, 16.0),
         ("curves", "F, 3 shots, 0 shots, E > 5: between tasks", "Mantel-Haenszel odds ratio", 4.0, 2.0, 8.0, 0.5, 32.0),
         ("curves", "G, 0 shots, E > 5: between tasks", "conditional odds ratio", 4.0, 2.0, 8.0, np.nan, np.nan),
         ("curves", "F, -1 shots, E > 5: permuted", "effective number of metrics", 4.0, 2.0, 8.0, np.nan, np.nan),
-        ("claims", "claimed against all other tasks", "conditional odds ratio", 4.0, 2.0, np.nan, 0.5, np.nan),
+        ("claims", "claimed against all other tasks", "conditional odds ratio", 4.0, 2.0, np.nan, 2**-0.5, np.nan),
     ]
     names = ["source", "comparison", "effect", "estimate", "low", "high", "expected_low", "expected_high"]
     table = pd.DataFrame(rows, columns=names)
     found = with_shift(table, shift)
-    assert found["shift_factor"].tolist() == pytest.approx([2.0, 3.0, np.nan, np.nan, 3.0], nan_ok=True)
+    assert found["shift_factor"].tolist() == pytest.approx([2.0, 3.0, np.nan, np.nan, 2.5], nan_ok=True)
     for end in ("low", "high"):
         assert found[f"{end}_with_shift"].tolist() == pytest.approx(found[f"expected_{end}"].tolist(), nan_ok=True)
     assert found[names].equals(table)
-    assert with_shift(table, shift.iloc[2:])["shift_factor"].isna().all()
+    assert with_shift(table, shift.iloc[:3])["shift_factor"].isna().tolist() == [False, False, True, True, True]
 
 
 def test_independent_tasks_hold_the_level():

@@ -306,9 +306,9 @@ def test_intervals_that_allow_for_a_common_shift():
     """Factor 1.96: the claims' 2.63 to 31.0 about 7.73 reads 0.936 to 118; families that cannot be checked are named."""
     shift = pd.DataFrame(
         [
-            {"where": "all scales", "family": "F", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001,
+            {"where": "all scales", "family": "PaLM", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001,
              "interval_factor": 1.96, "reason": ""},
-            {"where": "one scale", "family": "F", "p_value": 0.01},
+            {"where": "one scale", "family": "PaLM", "p_value": 0.01},
             {"where": "all scales", "family": "G", "p_value": np.nan, "interval_factor": np.nan, "reason": "fewer_than_6_tasks"},
         ]
     )  # fmt: skip
@@ -317,7 +317,7 @@ def test_intervals_that_allow_for_a_common_shift():
     assert "the odds ratio of the claims, 7.73, would have 0.936 to 118 in place of 2.63 to 31." in allowed
     assert unchecked.endswith("cannot be checked in G (fewer than 6 tasks).")
     row = {
-        "source": "curves", "comparison": "F, 3 shots, verdict sharp: between tasks, preferred metric", "strata": "kind x subtasks",
+        "source": "curves", "comparison": "PaLM, 3 shots, verdict sharp: between tasks, preferred metric", "strata": "kind x subtasks",
         "metrics": "multiple_choice_grade + exact_str_match", "effect": "conditional odds ratio", "cases": 9, "cases_in": 6,
         "base": 40, "base_in": 30, "estimate": 2.0, "low": 0.5, "high": 8.0, "level": 0.95, "p_value": 0.3, "n": 35,
     }  # fmt: skip
