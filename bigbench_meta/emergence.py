@@ -268,7 +268,7 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
         if name == "shots":
             curves[name] = np.asarray(values)[of_curve].astype("int64")
         else:
-            curves[name] = pd.Categorical(pd.Series(values).astype(str)).take(of_curve)
+            curves[name] = pd.Categorical(pd.Series(values).astype(str)).take(of_curve).remove_unused_categories()
     for name in ("is_aggregate", "is_preferred"):
         flag = frame[name].to_numpy(bool)[order]
         curves[name] = np.logical_or.reduceat(flag, curve_start)
@@ -287,7 +287,7 @@ def _as_category(words: NDArray[np.object_]) -> pd.Categorical[int]:
 
 
 def _coded(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index | NDArray[np.generic]]:
-    """Return each value's place among sorted values (-1 where missing), and these.
+    """Return each value's place among sorted values (-1 where missing), and these; whole numbers between them may be there too.
 
     Categories are coded so already, if they are sorted and each of them occurs.
     """

@@ -153,6 +153,13 @@ def test_categories_are_those_that_occur_in_order_of_name(categories):
     assert curves["task"].cat.categories.tolist() == ["a", "b"]
 
 
+def test_names_that_are_numbers():
+    """They become text as any other name, and numbers between them that no row has are no categories."""
+    frame = pd.concat([frame_of({"s": [0.0, 0.1, 0.3]}, task=task) for task in (3, 1)], ignore_index=True)
+    curves = bm.score_curves(frame)
+    assert curves["task"].tolist() == curves["task"].cat.categories.tolist() == ["1", "3"]
+
+
 @pytest.mark.parametrize("limit", [1 << 62, 1000, 1])
 def test_codes_of_rows_are_in_order(monkeypatch, limit):
     """One number per row, equal and in order as Python's tuples are, also where the product of the levels has 181 bits."""
@@ -167,12 +174,14 @@ def test_codes_of_rows_are_in_order(monkeypatch, limit):
     assert _one_code([column[:0] for column in columns]).tolist() == []
 
 
-@pytest.mark.parametrize("highest", [1, 6, 1 << 40, (1 << 62) - 1])
+@pytest.mark.parametrize("highest", [3, 6, 1 << 40, (1 << 54) - 1, (1 << 62) - 1])
 def test_rows_are_sorted_as_numpy_sorts_them(highest):
     """The order is that of a stable sort, with places that share a number with their row and with those too large for it."""
     place = np.random.default_rng(3).integers(0, highest, 1000, endpoint=True)
     place[[10, 990]] = highest
     assert _sorting(place).tolist() == np.argsort(place, kind="stable").tolist()
+    repeated = highest - place % 3  # 1,000 rows of three places
+    assert _sorting(repeated).tolist() == np.argsort(repeated, kind="stable").tolist()
     assert _sorting(place[:0]).tolist() == []
 
 
