@@ -150,6 +150,7 @@ def load_results(
         return _results(read_table(Path(source)), selection, strict=strict, source=str(source), commit=None)
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loading import result_cache
+    from bigbench_meta.loading.reading import no_collection
     from bigbench_meta.sources.cache import cache_folder
 
     checkout = fetch(source, cache_dir=cache_dir) if isinstance(source, str | Path) else source
@@ -157,7 +158,8 @@ def load_results(
     place = result_cache.place_of(checkout, entries, cache=cache_folder(cache_dir)) if use_cache else None
     loaded = result_cache.read(place) if place is not None else None
     if loaded is None:
-        loaded = _read(checkout, entries)
+        with no_collection():
+            loaded = _read(checkout, entries)
         if place is not None:
             result_cache.write(place, loaded)
     return _results(loaded, selection, strict=strict, source=checkout.source, commit=checkout.commit)

@@ -261,7 +261,9 @@ def _combined(keys: Sequence[Integers]) -> Integers:
         if size * levels > _MAX_KEY:
             seen, combined = np.unique(combined, return_inverse=True)
             size = len(seen)
-        combined = combined * levels + (column - low)
+        combined *= levels
+        combined += column
+        combined -= low
         size *= levels
     return combined
 

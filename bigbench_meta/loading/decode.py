@@ -7,7 +7,7 @@ decoded. A repeated or unknown key has two marks too many, so no number can be p
 file goes to the careful reader, which gives the same numbers for plain files.
 
 Most plain files say the same as an earlier one but for their numbers and their model (``alike``); of these only the
-numbers, and what follows the entries, are decoded.
+numbers are decoded.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ Meaning = TypeVar("Meaning")
 # Above this, what a file holds beside `queries` is found first (by its brackets) and the rest is never decoded.
 _LARGE = 1 << 20
 
-# Quotation marks: of a key, as is the name of a metric; of four keys at the top; of six keys and two texts in an entry.
-_MARKS_OF_KEY, _MARKS_ON_TOP, _MARKS_OF_ENTRY = 2, 2 * 4, 2 * (6 + 2)
+# Quotation marks: four keys at the top; six keys and two texts in an entry; the name of the metric for each number.
+_MARKS_ON_TOP, _MARKS_OF_ENTRY, _MARKS_OF_NUMBER = 2 * 4, 2 * (6 + 2), 2
 # So many patterns are tried on a file, the last met first: models of a task may differ in their shots.
 _TRIED = 4
 _QUOTE, _BACKSLASH = b'"', b"\\"
+_OTHER_MODEL = b"0"  # something that is no model of any file
 
 
 class _PlainEntry(msgspec.Struct, gc=False):
@@ -54,15 +55,7 @@ class _PlainFile(msgspec.Struct, gc=False):
     queries: msgspec.Raw
 
 
-class _NoEntries(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    scores: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)]
-    task: msgspec.Raw
-    model: msgspec.Raw
-    queries: msgspec.Raw
-
-
 _decode = msgspec.json.Decoder(_PlainFile).decode
-_decode_rest = msgspec.json.Decoder(_NoEntries).decode
 _score_dict = attrgetter("score_dict")
 _head = attrgetter("subtask_description", "number_of_shots", "preferred_score", "low_score", "high_score")
 
@@ -84,10 +77,13 @@ class _Part(NamedTuple, Generic[Meaning]):
 
 
 class _Known(NamedTuple):
-    """What a file says beside its numbers and model: in bytes, and as a layout met before."""
+    """A plain file beside its numbers and model: its entries in bytes and as a layout, its task, all around its model."""
 
     pattern: Pattern
     seen: _Seen
+    task: str
+    before: bytes
+    after: bytes
 
 
 class PlainReader:
@@ -116,99 +112,70 @@ class PlainReader:
         try:
             for place, candidate in enumerate(known):
                 numbers = numbers_like(pieces, candidate.pattern)
-                if numbers is not None:
-                    if place:
-                        known.insert(0, known.pop(place))
-                    return self._read_alike(pieces, candidate, numbers, file=file, folder_task=folder_task)
+                if numbers is not None and self._read_alike(pieces, candidate, numbers, file=file):
+                    known.insert(0, known.pop(place))
+                    return True
             return self._read_plain(data, pieces, known, file=file, folder_task=folder_task)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
 
-    def _read_alike(
-        self, pieces: list[bytes], known: _Known, numbers: array[float], *, file: str, folder_task: str | None
-    ) -> bool:
-        """Append a file whose entries have the pattern of an earlier one; return False where it goes on oddly."""
+    def _read_alike(self, pieces: list[bytes], known: _Known, numbers: array[float], *, file: str) -> bool:
+        """Append a file with the pattern of an earlier one, whose numbers these are; return False where it goes on oddly."""
         rest = after_entries(pieces, known.pattern)
-        return self._append(
-            rest,
-            _decode_rest(rest),
-            numbers,
-            known.seen,
-            marks=rest.count(_QUOTE) + _MARKS_OF_KEY * len(known.pattern.names),
-            marks_of_entries=0,
-            file=file,
-            folder_task=folder_task,
-        )
+        if not rest.startswith(known.before) or not rest.endswith(known.after):
+            return False
+        model = _part(rest[len(known.before) : len(rest) - len(known.after)], self._models, plain_model).meaning
+        if model is None:
+            return False
+        self._append(file, task=known.task, model=model, seen=known.seen, numbers=numbers)
+        return True
 
     def _read_plain(
         self, data: bytes, pieces: list[bytes], known: list[_Known], *, file: str, folder_task: str | None
     ) -> bool:
         """Append a plain file, and add to ``known`` what later ones may have in common with it."""
+        if not data.isascii():
+            data.decode("utf-8")  # the decoder does not look into what it skips
         decoded = _decode(data)
         dicts = list(map(_score_dict, decoded.scores))
-        numbers = array("d", list(chain.from_iterable(map(dict.values, dicts))))
         layout = _layout(decoded.scores, dicts)
         if layout not in self._layouts:
             self._layouts[layout] = self._new(layout) if _is_plain(layout, dicts) else None
         seen = self._layouts[layout]
-        if seen is None or not self._append(
-            data,
-            decoded,
-            numbers,
-            seen,
-            marks=data.count(_QUOTE),
-            marks_of_entries=_MARKS_OF_ENTRY * seen.entries,
-            file=file,
-            folder_task=folder_task,
-        ):
+        task = _part(bytes(decoded.task), self._tasks, plain_task)
+        model = _part(bytes(decoded.model), self._models, plain_model)
+        if seen is None or task.meaning is None or model.meaning is None or folder_task not in (None, task.meaning):
             return False
+        queries = bytes(decoded.queries)
+        elsewhere = task.marks + model.marks + queries.count(_QUOTE) + _MARKS_ON_TOP + _MARKS_OF_ENTRY * seen.entries
+        if data.count(_QUOTE) != elsewhere + _MARKS_OF_NUMBER * seen.numbers:
+            return False
+        # With an escape among the entries, a quotation mark might be part of a name.
+        escapes = task.backslashes + model.backslashes + queries.count(_BACKSLASH)
+        if _BACKSLASH in data and data.count(_BACKSLASH) != escapes:
+            return False
+        numbers = array("d", list(chain.from_iterable(map(dict.values, dicts))))
+        self._append(file, task=task.meaning, model=model.meaning, seen=seen, numbers=numbers)
         pattern = pattern_of(pieces, layout, numbers)
         if pattern is not None:
-            known[:] = [_Known(pattern, seen), *known[: _TRIED - 1]]
+            rest = after_entries(pieces, pattern)
+            before, _, after = rest.partition(bytes(decoded.model))
+            if (
+                bytes(_decode(before + _OTHER_MODEL + after).model) == _OTHER_MODEL
+            ):  # else it was something with its text
+                known[:] = [_Known(pattern, seen, task.meaning, before, after), *known[: _TRIED - 1]]
         return True
 
     def _new(self, layout: Layout) -> _Seen:
         self._into.layouts.append(layout)
         return _Seen(len(self._into.layouts) - 1, numbers=len(layout.metrics), entries=len(layout.sizes))
 
-    def _append(
-        self,
-        text: bytes,
-        decoded: _PlainFile | _NoEntries,
-        numbers: array[float],
-        seen: _Seen,
-        *,
-        marks: int,
-        marks_of_entries: int,
-        file: str,
-        folder_task: str | None,
-    ) -> bool:
-        """Append a decoded file unless its task or model is odd or the file holds more than was decoded from it.
-
-        ``text`` is what was not seen before, ``marks`` counts the quotation marks in all but the heads of entries, and
-        ``marks_of_entries`` of these are those of entries beside the names of their metrics.
-        """
-        if not text.isascii():
-            text.decode("utf-8")  # the decoder does not look into what it skips
-        task = _part(decoded.task, self._tasks, plain_task)
-        model = _part(decoded.model, self._models, plain_model)
-        if task.meaning is None or model.meaning is None or folder_task not in (None, task.meaning):
-            return False
-        queries = bytes(decoded.queries)
-        elsewhere = task.marks + model.marks + queries.count(_QUOTE) + _MARKS_ON_TOP + marks_of_entries
-        on_disk, rest = divmod(marks - elsewhere, _MARKS_OF_KEY)
-        if on_disk != seen.numbers or rest:
-            return False
-        # With an escape among the entries, a quotation mark might be part of a name.
-        if _BACKSLASH in text and text.count(_BACKSLASH) != (
-            task.backslashes + model.backslashes + queries.count(_BACKSLASH)
-        ):
-            return False
+    def _append(self, file: str, *, task: str, model: Model, seen: _Seen, numbers: array[float]) -> None:
+        """Append a file, as many numbers of which are on disk as its marks show: those of a file with this layout."""
         into = self._into
-        into.on_disk += on_disk
-        into.add_file(file, task=task.meaning, model=model.meaning, layout=seen.layout)
+        into.on_disk += seen.numbers
+        into.add_file(file, task=task, model=model, layout=seen.layout)
         into.scores += numbers
-        return True
 
 
 def _layout(entries: list[_PlainEntry], dicts: list[dict[str, float]]) -> Layout:
@@ -242,9 +209,8 @@ def _is_plain(layout: Layout, dicts: list[dict[str, float]]) -> bool:
 
 
 def _part(
-    raw: msgspec.Raw, known: dict[bytes, _Part[Meaning]], meaning: Callable[[bytes], Meaning | None]
+    text: bytes, known: dict[bytes, _Part[Meaning]], meaning: Callable[[bytes], Meaning | None]
 ) -> _Part[Meaning]:
-    text = bytes(raw)
     if text not in known:
         known[text] = _Part(meaning(text), text.count(_QUOTE), text.count(_BACKSLASH))
     return known[text]

@@ -1,7 +1,7 @@
 """Reading many score files into columns, on more than one core where there is enough to read.
 
-Each further core runs a Python process of its own that reads a share of the files and sends its columns back through
-a pipe. The shares are joined in the order of the files, so that the result does not depend on how many there were.
+Each further core runs a Python process of its own that reads a share of the files and leaves its columns in a temporary
+file. The shares are joined in the order of the files, so that the result does not depend on how many there were.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.loading.careful import MAX_FILE_BYTES
 from bigbench_meta.loading.columns import Columns, Problem
@@ -35,6 +35,13 @@ _START_BYTES = 16 << 20
 # Reading is 0.4 s of work for all of BIG-bench: more processes than this would mostly start.
 _MAX_PROCESSES = 4
 _WORKER = "from bigbench_meta.loading.reading import work; work()"
+
+
+class _Worker(NamedTuple):
+    """A process at work on a share of the files, and where it leaves what it reads."""
+
+    process: subprocess.Popen[bytes]
+    answer: IO[bytes]
 
 
 def read_score_files(checkout: Checkout, entries: Sequence[Entry], *, processes: int | None = None) -> Columns:
@@ -67,7 +74,8 @@ def task_of(path: str) -> str | None:
 
 def work() -> None:
     """Read the share of files that the parent process describes on stdin; answer on stdout."""
-    checkout, entries = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent process wrote it into our pipe
+    gc.disable()
+    checkout, entries = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent process wrote it for us
     columns = _read(checkout, entries)
     pickle.dump(columns, sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
     sys.stdout.buffer.flush()
@@ -89,15 +97,14 @@ def _read(checkout: Checkout, entries: Sequence[Entry]) -> Columns:
                     "the file is not read, and its numbers are not counted",
                 )
             )
-    with _no_collection():
-        for entry, data in checkout.read(readable):
-            reader.read(data, file=entry.path, folder_task=task_of(entry.path))
+    for entry, data in checkout.read(readable):
+        reader.read(data, file=entry.path, folder_task=task_of(entry.path))
     return columns
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Inside this block cyclic garbage is not looked for: reading makes none, and the search would cost a twentieth."""
+def no_collection() -> Iterator[None]:
+    """Inside this block cyclic garbage is not looked for: loading makes none, and the search would cost a twentieth."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -130,17 +137,18 @@ def _shares(entries: Sequence[Entry], count: int) -> list[Sequence[Entry]]:
     return [*shares, entries[begin:]]
 
 
-def _start(checkout: Checkout, share: Sequence[Entry], ends: ExitStack) -> subprocess.Popen[bytes] | None:
+def _start(checkout: Checkout, share: Sequence[Entry], ends: ExitStack) -> _Worker | None:
     """Start a process on a share of the files, to end with ``ends``; None where that fails."""
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)  # noqa: PTH109 - a word for sys.path's ""
     try:
-        order = ends.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by `ends`; a pipe would make us wait
+        # Files, closed by `ends`, not pipes: neither process waits for the other to read what it writes.
+        order, answer = (ends.enter_context(tempfile.TemporaryFile()) for _ in range(2))  # noqa: SIM115
         pickle.dump((replace(checkout, entries=()), list(share)), order, protocol=pickle.HIGHEST_PROTOCOL)
         order.seek(0)
         worker = subprocess.Popen(
             [sys.executable, "-c", _WORKER],
             stdin=order,
-            stdout=subprocess.PIPE,
+            stdout=answer,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
         )
@@ -149,18 +157,19 @@ def _start(checkout: Checkout, share: Sequence[Entry], ends: ExitStack) -> subpr
         return None
     ends.enter_context(worker)
     ends.callback(worker.kill)  # does nothing to one that has ended
-    return worker
+    return _Worker(worker, answer)
 
 
-def _received(worker: subprocess.Popen[bytes] | None) -> Columns | None:
-    """Return the columns a process sends, None if it ended without: its files are then read here, errors and all."""
+def _received(worker: _Worker | None) -> Columns | None:
+    """Return the columns a process leaves, None if it ended without: its files are then read here, errors and all."""
     if worker is None:
         return None
-    content, _ = worker.communicate()
-    if worker.returncode != 0:
-        log.info("a reading process ended with status %s; its files are read here", worker.returncode)
+    status = worker.process.wait()
+    if status != 0:
+        log.info("a reading process ended with status %s; its files are read here", status)
         return None
-    columns: Columns = pickle.loads(content)  # noqa: S301 - our own process wrote it into our pipe
+    worker.answer.seek(0)
+    columns: Columns = pickle.load(worker.answer)  # noqa: S301 - our own process wrote it into our file
     return columns
 
 

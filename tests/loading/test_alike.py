@@ -51,7 +51,7 @@ def test_the_pattern_of_a_file():
     assert found.opening == b'{"scores": [{"score_dict": {'
     assert found.way == b', {"score_dict": {'
     assert found.heads == [b', "low": 0', b', "low": 5']
-    assert found.names == ("a", "b c", "b c")
+    assert found.names == ["a", "b c", "b c"]
     assert found.marks == b":,:}:"
     assert after_entries(cut(TEXT.encode()), found) == b'{"scores":[], "model": {"x": {}}}'
 
