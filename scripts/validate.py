@@ -321,7 +321,7 @@ def run_typical(passes: int, checkpoint: Path) -> None:
             stream.write(json.dumps(entry) + "\n")
 
 
-def run(passes: int, checkpoint: Path, *, minutes: float) -> None:
+def run(passes: range, checkpoint: Path, *, minutes: float) -> None:
     """Run passes over all cells, one line of the checkpoint a batch, until done or out of time."""
     done = set()
     if checkpoint.exists():
@@ -333,10 +333,15 @@ def run(passes: int, checkpoint: Path, *, minutes: float) -> None:
     # that resemble BIG-bench's typical task (200 items, four options) come first.
     every = list(cells())
     order = []
-    for number in range(passes):
+    for number in passes:
         shuffled = np.random.default_rng([SEED, number]).permutation(len(every)).tolist()
         order.append(sorted(shuffled, key=lambda at: (every[at].n_items, every[at].floor) != (200, 0.25)))
-    plan = [(every[at], number) for number in range(passes) for at in order[number] if (every[at], number) not in done]
+    plan = [
+        (every[at], number)
+        for number, places in zip(passes, order, strict=True)
+        for at in places
+        if (every[at], number) not in done
+    ]
     for position, (cell, number) in enumerate(plan):
         if time.monotonic() - started > 60 * minutes:
             print(f"out of time with {len(plan) - position} batches to go", file=sys.stderr)
@@ -351,6 +356,9 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passes", type=int, default=8)
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first pass: passes add up if no number is twice"
+    )
     parser.add_argument("--minutes", type=float, default=np.inf)
     parser.add_argument("--checkpoint", type=Path, default=Path("validation.jsonl"))
     parser.add_argument("--typical", action="store_true", help="only the test against the typical curve")
@@ -358,7 +366,7 @@ def main() -> None:
     if options.typical:
         run_typical(options.passes, options.checkpoint)
         return
-    run(options.passes, options.checkpoint, minutes=options.minutes)
+    run(range(options.first, options.first + options.passes), options.checkpoint, minutes=options.minutes)
 
 
 if __name__ == "__main__":
