@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 
+import pandas as pd
 import pytest
 from score_files import document, entry, put
 
@@ -87,3 +88,28 @@ def test_scores_of_humans_that_are_no_csv(tmp_path, content):
         TableError, match=r"human\.csv: cannot be read as CSV: .*expected columns task and one for each"
     ):
         human_scores(path)
+
+
+def test_truth_values_as_scores_of_a_table(tmp_path):
+    """True and false in a column of scores are the numbers 1 and 0, and each is recorded."""
+    frame = pd.DataFrame({"task": "t", "metric": "bleu", "family": "F", "model": ["a", "b"], "scale": [1e3, 1e4]})
+    frame.assign(score=[True, False]).to_parquet(tmp_path / "own.parquet")
+    results = load_results(tmp_path / "own.parquet")
+    assert results.frame["score"].tolist() == [1.0, 0.0]
+    assert results.problems["where"].tolist() == ["row 1, column score", "row 2, column score"]
+    assert results.problems["action"].tolist() == ["read as 1.0", "read as 0.0"]
+
+
+def test_keys_that_do_not_fit_one_number(tmp_path, monkeypatch):
+    """Rows are in the same order, and their repeats found, where the key's columns do not fit 63 bits together."""
+    frames = []
+    for name, limit in (("plain", None), ("renumbered", 1)):
+        if limit is not None:
+            monkeypatch.setattr("bigbench_meta.loading.assemble._MAX_KEY", limit)
+        for task in ("b", "a"):
+            entries = [entry(f"{task}:{n}", shots=shots, bleu=f"{n}.5") for n in (2, 1, 2) for shots in (3, 0)]
+            put(tmp_path / name, document(*entries, task=task), task=task)
+        results = load_results(tmp_path / name)
+        frames.append(results.frame)
+        assert results.frame["trial"].tolist() == [0, 0, 0, 1, 0, 1] * 2
+    pd.testing.assert_frame_equal(*frames)
