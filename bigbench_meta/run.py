@@ -277,8 +277,9 @@ def read_lengths(path: Path) -> pd.DataFrame:
 
 
 def _counts(results: Results, analysis: Analysis) -> dict[str, int]:
-    """Rows and curves at every step, from numbers on disk to curves with a verdict."""
-    curves = analysis.curves
+    """Rows and curves at every step, from numbers on disk to curves with a verdict; they add up at each."""
+    from bigbench_meta.analysis.conservation import account
+
     return {
         **{
             f"numbers_{name}" if name != "files" else "score_files": value
@@ -288,9 +289,7 @@ def _counts(results: Results, analysis: Analysis) -> dict[str, int]:
         "tasks": int(results.frame["task"].nunique()),
         "families": int(results.frame["family"].nunique()),
         "models": int(results.frame[["family", "model"]].drop_duplicates().shape[0]),
-        "curves": len(curves),
-        "curves_with_emergence_score": int(curves["emergence_score"].notna().sum()),
-        "curves_tested_for_sharpness": int(curves["q_sharp"].notna().sum()),
+        **account(results.frame, curves=analysis.curves, points=analysis.points),
     }
 
 
