@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib import import_module
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
 
     from bigbench_meta.progress import Progress
 
@@ -18,6 +21,7 @@ Result = TypeVar("Result")
 
 # Jobs that each other process has at a time: one that it works on, and one so that it need not wait.
 _AHEAD = 2
+_OBJECTS_BETWEEN_SEARCHES = 100_000
 # One thread of linear algebra for each process: there is a process for every core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -51,17 +55,13 @@ def on_every_core(
     [1, 2, 3]
     """
     if workers is None:
-        from joblib import cpu_count
-
-        workers = int(cpu_count()) if len(jobs) >= worth else 1
+        workers = _cores() if len(jobs) >= worth else 1
     left = deque(range(len(jobs)))
     ended: SimpleQueue[tuple[int, Future[Result]]] = SimpleQueue()
     if workers > 1:
-        from joblib.externals.loky import get_reusable_executor
-
-        others = get_reusable_executor(max_workers=workers - 1, env=_ONE_THREAD)
+        submit = _others(workers - 1).submit
         for _ in range(_AHEAD * (workers - 1)):
-            _hand_out(others.submit, function, jobs, left=left, ended=ended)
+            _hand_out(submit, function, jobs, left=left, ended=ended)
     results: dict[int, Result] = {}
     try:
         while len(results) < len(jobs):
@@ -77,6 +77,37 @@ def on_every_core(
     finally:
         left.clear()
     return [results[at] for at in range(len(jobs))]
+
+
+def start_others(*modules: str) -> None:
+    """Start a process for every other core and let it import what it will need, while this one goes on."""
+    for _ in range(_cores() - 1):
+        _others(_cores() - 1).submit(_import, modules)
+
+
+def search_less_for_garbage() -> None:
+    """Let this process look for cycles of objects less often: there are hardly any, and it takes 5 to 10% of the time."""
+    gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
+
+
+def _import(modules: Sequence[str]) -> None:
+    search_less_for_garbage()
+    for name in modules:
+        import_module(name)
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def _others(count: int) -> Executor:
+    from joblib.externals.loky import get_reusable_executor
+
+    executor: Executor = get_reusable_executor(max_workers=count, env=_ONE_THREAD)
+    return executor
 
 
 def _hand_out(

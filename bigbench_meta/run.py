@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
+from bigbench_meta.cores import start_others
 from bigbench_meta.errors import LoadError, TableError
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ SIMULATED = "simulated"
 LADDER = "ladder"
 # Every family, size and shot count of a few tasks: hundreds of curves, seconds of work.
 _SIMULATED_TASKS = 6
+# What the processes of the other cores import while this one loads: the tests of curves, and how figures are written.
+_SHARED_WORK = (
+    "bigbench_meta.analysis.inference",
+    "bigbench_meta.figures",
+    *(f"matplotlib.backends.backend_{name}" for name in ("svg", "pdf", "agg")),
+)
 # Libraries whose version can change a number or a byte of the output.
 _LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib")
 
@@ -146,6 +153,7 @@ def run(
     from bigbench_meta.report import page_files, page_of_run
 
     check_run_folder(out, force=force)
+    start_others(*_SHARED_WORK)
     registry = metrics(metrics_file)
     raters = None if human is None else human_scores(human)
     clock = _Clock(progress)

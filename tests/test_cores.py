@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from bigbench_meta.cores import on_every_core
+from bigbench_meta.cores import on_every_core, start_others
 
 
 def square(number):
@@ -63,3 +64,16 @@ def test_a_process_that_dies_is_an_error():
     with pytest.raises(TerminatedWorkerError):
         on_every_core(mortal, range(200), worth=2, workers=2)
     assert on_every_core(abs, [-1, -2, -3], worth=2, workers=2) == [1, 2, 3]
+
+
+def test_other_processes_are_ready_before_there_is_work():
+    """What is imported ahead of the work is there in the process that does it, a module of no use to anything else."""
+
+    def knows(_number):
+        time.sleep(0.01)
+        return os.getpid(), "this" in sys.modules
+
+    start_others("this")
+    found = on_every_core(knows, range(40), worth=2)
+    elsewhere = {known for process, known in found if process != os.getpid()}
+    assert elsewhere <= {True}

@@ -32,7 +32,7 @@ _CONSTANT = 1e-100
 # Rounds of fitting and reweighting: a third changes fitted scores by less than a tenth of their error.
 _REWEIGHTINGS = 2
 # Elements of the largest intermediate array: a few of them fit in a core's cache, whatever the draws.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
 
 
 class Levels(NamedTuple):

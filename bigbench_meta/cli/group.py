@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bigbench_meta import __version__
+from bigbench_meta.cores import search_less_for_garbage
 from bigbench_meta.errors import BigbenchMetaError
 
 
@@ -33,6 +34,7 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="bigbench-meta")
 def main() -> None:
     """Honest analysis of emergent abilities on the public BIG-Bench results."""
+    search_less_for_garbage()
     talk = logging.StreamHandler()  # stderr
     talk.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("bigbench_meta")

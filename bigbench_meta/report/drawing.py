@@ -42,7 +42,7 @@ def draw(
                 figure.suptitle("simulated data", size=8, weight="bold", color="#8a3b00", x=0.995, ha="right")
         return figure
 
-    return PageFigure(name, title, ("Simulated data. " if simulated else "") + alt, drawn, data)
+    return PageFigure(name, title, ("Simulated data. " if simulated else "") + alt, drawn, data, height)
 
 
 def draw_one(

@@ -28,6 +28,7 @@ class PageFigure:
     alt: str
     drawing: Callable[[], Figure]
     data: pd.DataFrame
+    height: float = 3.6  # inches
     files: Mapping[Format, bytes] | None = None
 
     @cached_property
