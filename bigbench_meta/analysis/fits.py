@@ -124,7 +124,6 @@ def fit_shapes(y: Vector, *, plan: Design, levels: Levels) -> Fit:
     [0.04, 0.3, 0.8]
     """
     mean = float(y @ plan.weights / plan.total)
-    scatter = float((y - mean) ** 2 @ plan.weights)
     c = np.maximum((y - mean) @ plan.unit, 0.0)
     ybar = np.full_like(c, mean)
     moments = (plan.mean, plan.sigma, plan.low_square, plan.high_square)
@@ -132,8 +131,18 @@ def fit_shapes(y: Vector, *, plan: Design, levels: Levels) -> Fit:
     edges = _edges(c, ybar, moments, plan.total, levels)
     lower = np.where(outside, edges.lower, mean - plan.mean * c / plan.sigma)
     upper = np.where(outside, edges.upper, mean + (1.0 - plan.mean) * c / plan.sigma)
-    gain = np.where(outside, edges.gain, c**2)
-    return Fit(np.maximum(scatter - gain, 0.0), lower, upper)
+    every = np.arange(len(c))
+    return Fit(_squares(y[:, None], plan=plan, shape=every, lower=lower, upper=upper), lower, upper)
+
+
+def _squares(y: Vector, *, plan: Design, shape: NDArray[np.int64], lower: Vector, upper: Vector) -> Vector:
+    """Return the sum of squares of curves (M, n) about shapes with these levels, from the residuals themselves.
+
+    What a fit gains over the flat one has lost, where the fit is close, the digits in which they agree.
+    """
+    weights = plan.weights[:, None]
+    values = plan.unit[:, shape] * plan.sigma[shape] / weights + plan.mean[shape]
+    return np.asarray((weights * (y - lower - (upper - lower) * values) ** 2).sum(axis=0))
 
 
 def least_squares(y: Vector, *, plan: Design, levels: Levels, cuts: tuple[int, ...]) -> Vector:
@@ -151,6 +160,8 @@ def least_squares(y: Vector, *, plan: Design, levels: Levels, cuts: tuple[int, .
     (draws, len(cuts)) array
         Smallest weighted sum of squares over the first ``cuts[j]`` shapes, flat included.
     """
+    if len(cuts) == 1 and cuts[0]:
+        return best_fit(y, plan=_part(plan, 0, cuts[0]), levels=levels).ssr[:, None]
     out = np.empty((len(y), len(cuts)))
     ybar = y @ plan.weights / plan.total
     centred = y - ybar[:, None]
@@ -337,4 +348,5 @@ def best_fit(y: Vector, *, plan: Design, levels: Levels) -> Best:
         picked = tuple(each[outside] for each in moments)
         edges = _edges(found.c[outside], ybar[outside], picked, plan.total, levels)
         lower[outside], upper[outside] = edges.lower, edges.upper
-    return Best(np.maximum(centred**2 @ plan.weights - found.gain, 0.0), found.shape, lower, upper)
+    ssr = _squares(y.T, plan=plan, shape=found.shape, lower=lower, upper=upper)
+    return Best(ssr, found.shape, lower, upper)

@@ -114,7 +114,7 @@ def conditional_odds_ratio(tables: ArrayLike, *, level: float = 0.95, mid_p: boo
         logs = log_weights + support * log_psi
         probabilities = np.exp(logs - np.logaddexp.reduce(logs))
         own = float(probabilities[at]) * (0.5 if mid_p else 1.0)
-        mean = float(probabilities @ support)
+        mean = float((probabilities * support).sum())  # not by BLAS, whose last digits the search would multiply
         return float(probabilities[:at].sum()) + own, float(probabilities[at + 1 :].sum()) + own, mean
 
     below, above, _ = at_odds(0.0)
