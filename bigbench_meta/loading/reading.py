@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 # Work is measured in bytes. What is done once for a file takes as long as this many of its bytes.
 _FILE_BYTES = 6 << 10
 # A further process takes about a tenth of a second to start, in which this much is read.
-_START_BYTES = 16 << 20
+_START_BYTES = 24 << 20
 # Reading is 0.4 s of work for all of BIG-bench: more processes than this would mostly start.
 _MAX_PROCESSES = 4
 _WORKER = "from bigbench_meta.loading.reading import work; work()"

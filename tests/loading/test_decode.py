@@ -245,3 +245,30 @@ def test_most_files_of_a_task_are_read_by_their_first(monkeypatch):
     monkeypatch.setattr("bigbench_meta.loading.decode._decode", None)
     reader.read(TWO.replace(MODEL, OTHER).replace("12.5", "13.5").encode(), file="b", folder_task="navigate")
     assert list(columns.scores) == [0.4737, 0.2129, 12.5, 0.4737, 0.2129, 13.5]
+
+
+def test_files_of_a_task_that_take_turns(monkeypatch):
+    """Where files of a task have as many entries but other shots, each is read by the last one like it."""
+    other = TWO.replace('"number_of_shots": 3', '"number_of_shots": 2')
+    texts = [text.replace("12.5", f"{number}.5") for number, text in enumerate([TWO, other] * 3)]
+    fast, slow = rows_of(*texts)
+    assert fast.layout_of_file == [0, 1] * 3
+    assert assemble(fast)[1] == assemble(slow)[1]
+    columns = Columns()
+    reader = PlainReader(columns)
+    for number, text in enumerate(texts):
+        reader.read(text.encode(), file=str(number), folder_task="navigate")
+        if number == 1:
+            monkeypatch.setattr("bigbench_meta.loading.decode._decode", None)
+    assert list(columns.scores) == list(fast.scores)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"total_params"', '"model_name": "twice", "total_params"'), ("137440272384", '"many"'), ("null", "[]")],
+)
+def test_what_follows_the_entries_may_be_odd(old, new):
+    """A file recognised by its entries is still read as the careful reader reads it if its model or rest is odd."""
+    later = TWO.replace(MODEL, OTHER).replace(old, new)
+    assert later != TWO.replace(MODEL, OTHER)
+    assert_same(*rows_of(TWO, later, later, TWO))
