@@ -10,7 +10,7 @@ import numpy as np
 from bigbench_meta.analysis.fits import least_squares
 from bigbench_meta.analysis.intervals import implied_exponent, largest_jump, rise, transition_width
 from bigbench_meta.analysis.laws import DEFAULT_BOUND, dictionary
-from bigbench_meta.analysis.montecarlo import Sampling, curve_rng
+from bigbench_meta.analysis.montecarlo import PValue, Sampling, curve_rng
 from bigbench_meta.analysis.noise import Noise, NoiseKind, Overdispersion, Residual, pooled_overdispersion
 from bigbench_meta.analysis.predictability import Forecast, forecasts, surprise_from
 from bigbench_meta.analysis.sharpness import (
@@ -51,7 +51,7 @@ class CurveResult(NamedTuple):
 
     effects: Effects
     forecasts: list[Forecast]
-    sweep: dict[float, float]
+    sweep: dict[float, PValue]
 
 
 def noise_group(curve: Curve) -> NoiseGroup:
@@ -157,7 +157,7 @@ def refine_curve(job: RefineJob) -> CurveResult:
     if "sharp" in tests:
         sharp = sharpness_test(curve, shapes=shapes, sampling=sampling)
         effects |= {"p_sharp": sharp.p, "draws_sharp": sharp.draws}
-        sweep[DEFAULT_BOUND] = sharp.p
+        sweep[DEFAULT_BOUND] = sharp
     if "surprise" in tests:
         rows = forecasts(curve, sampling=sampling)
         effects |= {"surprise": rows[-1].surprise, "p_surprise": rows[-1].p}
@@ -225,4 +225,4 @@ def infer_curve(job: CurveJob) -> CurveResult:
         "p_surprise": whole.p if whole else np.nan,
         "surprise_from": surprise_from(seen, levels=curve.levels),
     }
-    return CurveResult(effects, seen, {bound: result.p for bound, result in sweep.items()})
+    return CurveResult(effects, seen, sweep)

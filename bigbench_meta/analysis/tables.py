@@ -222,15 +222,16 @@ def sweep_table(analyzed: pd.DataFrame, found: list[CurveResult | None]) -> pd.D
     import pandas as pd
 
     cells = [
-        (position, bound, p)
+        (position, bound, tested)
         for position, result in enumerate(found)
         if result is not None
-        for bound, p in sorted(result.sweep.items())
+        for bound, tested in sorted(result.sweep.items())
     ]
     table = _keys(analyzed, [position for position, _, _ in cells])
     return table.assign(
         exponent_bound=np.array([bound for _, bound, _ in cells], dtype=np.float64),
-        p_sharp=np.array([p for _, _, p in cells], dtype=np.float64),
+        p_sharp=np.array([tested.p for _, _, tested in cells], dtype=np.float64),
+        draws=np.array([tested.draws for _, _, tested in cells], dtype=np.int64),
         n_scales=pd.Series([int(analyzed["n_scales"].iloc[position]) for position, _, _ in cells], dtype="int64"),
     )
 

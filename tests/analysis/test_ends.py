@@ -217,7 +217,11 @@ def test_only_the_named_tests_are_drawn_further():
     assert trend.effects["p_trend"] == 1 / 40
     assert (trend.forecasts, trend.sweep) == (first.forecasts, first.sweep)
     sharp = refine_curve(further._replace(tests=frozenset({"sharp"})))
-    assert (sharp.effects["p_sharp"], sharp.effects["draws_sharp"], sharp.sweep[0.34]) == (1 / 40, 39, 1 / 40)
+    assert (sharp.effects["p_sharp"], sharp.effects["draws_sharp"], sharp.sweep[0.34]) == (
+        1 / 40,
+        39,
+        PValue(1 / 40, 39),
+    )
     assert sharp.effects["p_trend"] == 1 / 20
 
 
