@@ -29,7 +29,7 @@ def known_items(truth):
 def whole(*, draws: int, tasks: int | None) -> None:
     """Analyse a repository as a user would, with every default."""
     with tempfile.TemporaryDirectory() as scratch:
-        made = bm.simulate(Path(scratch) / "r", rng=np.random.default_rng(5), **({"tasks": tasks} if tasks else {}))
+        made = bm.simulate(Path(scratch) / "r", rng=np.random.default_rng(5), tasks=tasks, full=tasks is None)
         results = bm.load_results(str(made.path), use_cache=False)
     begin = time.perf_counter()
     found = bm.analyze(results, rng=np.random.default_rng(1), draws=draws, items=known_items(made.truth))
