@@ -250,6 +250,20 @@ def test_types_of_the_table():
     assert bm.score_curves(frame)["n_items"].isna().all()
 
 
+def test_words_are_categories_in_order_of_name():
+    """Directions and reasons are so whatever the order of the curves."""
+    parts = {
+        "a": frame_of({"s": [0.1, 0.2]}, task="a", metric="homemade"),
+        "b": frame_of({"s": [0.1, 0.1, 0.1]}, task="b", metric="bleu"),
+        "c": frame_of({"s": [0.1, 0.2, 0.3]}, task="c", metric="bleu"),
+    }
+    curves = bm.score_curves(pd.concat(parts.values(), ignore_index=True))
+    assert curves["undefined_reason"].tolist() == ["too_few_scales", "flat", ""]
+    assert curves["undefined_reason"].cat.categories.tolist() == ["", "flat", "too_few_scales"]
+    assert curves["direction"].tolist() == ["unknown", "higher", "higher"]
+    assert curves["direction"].cat.categories.tolist() == ["higher", "unknown"]
+
+
 def test_registry_of_the_user():
     """Directions come from the registry that is given."""
     registry = bm.metrics().copy()
