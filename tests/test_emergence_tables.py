@@ -162,9 +162,9 @@ def test_names_that_are_numbers():
 
 @pytest.mark.parametrize("limit", [1 << 62, 1000, 1])
 def test_codes_of_rows_are_in_order(monkeypatch, limit):
-    """One number per row, equal and in order as Python's tuples are, also where the product of the levels has 181 bits."""
+    """One number per row, equal and in order as Python's tuples are, also where the product of the levels has 185 bits."""
     monkeypatch.setattr(emergence, "_MAX_CODE", limit)
-    most = 1 << 30
+    most = 2_000_000_011
     last = (-1, most - 2, most - 1, most)
     rows = [(most, most, most, a, b, c) for a in (-1, 0, most) for b in last for c in (-1, 0, 1, most)]
     columns = np.array([*rows, *rows[::-1]]).T
