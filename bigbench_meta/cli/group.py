@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from typing import Any
 
 import click
@@ -35,6 +36,8 @@ class _Group(click.Group):
 def main() -> None:
     """Honest analysis of emergent abilities on the public BIG-Bench results."""
     search_less_for_garbage()
+    # There is a process for every core, and products are small: threads of linear algebra would only wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     talk = logging.StreamHandler()  # stderr
     talk.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("bigbench_meta")

@@ -13,6 +13,7 @@ numbers are decoded.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, TypeVar
@@ -35,6 +36,8 @@ _LARGE = 1 << 20
 _MARKS_ON_TOP, _MARKS_OF_ENTRY, _MARKS_OF_NUMBER = 2 * 4, 2 * (6 + 2), 2
 # So many patterns are tried on a file, the last met first: models of a task may differ in their shots.
 _TRIED = 4
+# After so many files of a task in a row without a pattern of those before, none is looked for in the others.
+_PATIENCE = 8
 _QUOTE, _BACKSLASH = b'"', b"\\"
 _OTHER_MODEL = b"0"  # something that is no model of any file
 
@@ -98,6 +101,7 @@ class PlainReader:
         self._models: dict[bytes, _Part[Model]] = {}
         self._layouts: dict[Layout, _Seen | None] = {}  # None where something is odd
         self._known: dict[tuple[str | None, int], list[_Known]] = {}
+        self._unlike: Counter[str | None] = Counter()  # files of a task in a row that were like none before
 
     def read(self, data: bytes, *, file: str, folder_task: str | None) -> None:
         """Append the numbers of a score file; parameters are those of :func:`~bigbench_meta.loading.careful.read_carefully`."""
@@ -107,15 +111,18 @@ class PlainReader:
     def _read_fast(self, data: bytes, *, file: str, folder_task: str | None) -> bool:
         """Append a plain file and return True; append nothing and return False for any other."""
         pieces = cut(data)
-        # The files of a task that have equally many entries are mostly alike.
-        known = self._known.setdefault((folder_task, len(pieces)), [])
+        # The files of a task that have equally many entries are mostly alike. Where they are not, it is not tried for long.
+        trying = self._unlike[folder_task] < _PATIENCE
+        known = self._known.setdefault((folder_task, len(pieces)), []) if trying else []
         try:
             for place, candidate in enumerate(known):
                 numbers = numbers_like(pieces, candidate.pattern)
                 if numbers is not None and self._read_alike(pieces, candidate, numbers, file=file):
                     known.insert(0, known.pop(place))
+                    self._unlike[folder_task] = 0
                     return True
-            return self._read_plain(data, pieces, known, file=file, folder_task=folder_task)
+            self._unlike[folder_task] += 1
+            return self._read_plain(data, pieces, known if trying else None, file=file, folder_task=folder_task)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
 
@@ -131,9 +138,9 @@ class PlainReader:
         return True
 
     def _read_plain(
-        self, data: bytes, pieces: list[bytes], known: list[_Known], *, file: str, folder_task: str | None
+        self, data: bytes, pieces: list[bytes], known: list[_Known] | None, *, file: str, folder_task: str | None
     ) -> bool:
-        """Append a plain file, and add to ``known`` what later ones may have in common with it."""
+        """Append a plain file, and add to ``known``, if there is such, what later ones may have in common with it."""
         if not data.isascii():
             data.decode("utf-8")  # the decoder does not look into what it skips
         decoded = _decode(data)
@@ -156,8 +163,8 @@ class PlainReader:
             return False
         numbers = array("d", list(chain.from_iterable(map(dict.values, dicts))))
         self._append(file, task=task.meaning, model=model.meaning, seen=seen, numbers=numbers)
-        pattern = pattern_of(pieces, layout, numbers)
-        if pattern is not None:
+        pattern = pattern_of(pieces, layout, numbers) if known is not None else None
+        if known is not None and pattern is not None:
             rest = after_entries(pieces, pattern)
             before, _, after = rest.partition(bytes(decoded.model))
             if (
