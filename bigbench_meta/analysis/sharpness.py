@@ -130,8 +130,8 @@ def level_is_doubtful(curve: Curve, *, noise: Noise) -> bool:
     With items overdispersed as in BIG-G and the steepest smooth law as the truth, 2,400 simulated curves of 1,000 items at
     a floor of .02 were rejected 12.5% of the time at 10% (Monte Carlo error .7), 5.9% at 5% (.5) and 1.0% at 1% (.2);
     900 curves of 8 scales at a floor of .25 14.7% (1.2), 7.3% (.9) and 1.6% (.4). There a curve is called sharp only at
-    p <= `TRUSTED`. (Simulated beside the table of docs/validation.md, whose 320 curves of the first kind gave 13.8, 7.2 and
-    1.6%.) Without overdispersion the level holds. Part of it is the fitted null: drawn from the true curve in
+    p <= `TRUSTED`. (Simulated beside the table of docs/validation.md, whose 540 curves of the first kind gave 12.6, 6.3 and
+    1.7%.) Without overdispersion the level holds. Part of it is the fitted null: drawn from the true curve in
     place of the fitted one, the same curves were rejected 3 points less often at 10%; knowing the true noise changed
     nothing.
     """
