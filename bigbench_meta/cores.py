@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 
 # Jobs that each other process has at a time: one that it works on, and one so that it need not wait.
 _AHEAD = 2
+# A process without work for so long ends; it is started again when there is some.
+_IDLE_SECONDS = 30
 _OBJECTS_BETWEEN_SEARCHES = 100_000
 # One thread of linear algebra for each process: there is a process for every core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -74,6 +77,9 @@ def on_every_core(
                 results[at] = future.result()
             if progress is not None:
                 progress(len(results), len(jobs), what)
+    except BrokenExecutor:
+        _others.cache_clear()
+        raise
     finally:
         left.clear()
     return [results[at] for at in range(len(jobs))]
@@ -103,10 +109,12 @@ def _cores() -> int:
     return int(cpu_count())
 
 
+@cache
 def _others(count: int) -> Executor:
-    from joblib.externals.loky import get_reusable_executor
+    """So many processes of our own: those that joblib keeps for everyone cannot be shared with its `Parallel`."""
+    from joblib.externals.loky import ProcessPoolExecutor
 
-    executor: Executor = get_reusable_executor(max_workers=count, env=_ONE_THREAD)
+    executor: Executor = ProcessPoolExecutor(max_workers=count, env=_ONE_THREAD, timeout=_IDLE_SECONDS)
     return executor
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from bigbench_meta.cores import on_every_core, start_others
@@ -77,3 +78,10 @@ def test_other_processes_are_ready_before_there_is_work():
     found = on_every_core(knows, range(40), worth=2)
     elsewhere = {known for process, known in found if process != os.getpid()}
     assert elsewhere <= {True}
+
+
+def test_joblib_can_be_used_beside():
+    """The processes kept here are not those that joblib keeps: either works after the other, with as many of them."""
+    assert on_every_core(abs, [-1] * 20, worth=2, workers=3) == [1] * 20
+    assert Parallel(n_jobs=2)(delayed(abs)(-number) for number in range(20)) == list(range(20))
+    assert on_every_core(abs, [-2] * 20, worth=2, workers=3) == [2] * 20
