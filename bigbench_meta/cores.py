@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from queue import SimpleQueue
@@ -69,9 +68,11 @@ def on_every_core(
     try:
         while len(results) < len(jobs):
             if left and ended.empty():
-                with suppress(IndexError):  # the last one went to another process just now
+                try:
                     at = left.pop()
-                    results[at] = function(jobs[at])
+                except IndexError:  # the last one went to another process just now
+                    continue
+                results[at] = function(jobs[at])
             else:
                 at, future = ended.get()
                 results[at] = future.result()

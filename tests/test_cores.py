@@ -85,3 +85,9 @@ def test_joblib_can_be_used_beside():
     assert on_every_core(abs, [-1] * 20, worth=2, workers=3) == [1] * 20
     assert Parallel(n_jobs=2)(delayed(abs)(-number) for number in range(20)) == list(range(20))
     assert on_every_core(abs, [-2] * 20, worth=2, workers=3) == [2] * 20
+
+
+def test_an_index_error_of_a_job_is_no_job_lost():
+    """A job done here that looks past the end of a list fails as it would anywhere; nothing waits for its result."""
+    with pytest.raises(IndexError):
+        on_every_core([].__getitem__, [0, 1, 2], worth=10)
