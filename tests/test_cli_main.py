@@ -57,3 +57,31 @@ def test_commands_stand_in_the_order_of_the_work():
         "analyze",
         "report",
     ]
+
+
+_IN_A_STRANGE_FOLDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from bigbench_meta.cli import main
+main(["simulate", "simulated", "--tasks", "1"], standalone_mode=False)
+import multiprocessing
+from joblib import Parallel, delayed
+if __name__ == "__main__":
+    print(Parallel(n_jobs=2)(delayed(abs)(number) for number in (-1, 2)))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(abs, [-3]))
+"""
+
+
+def test_workers_import_nothing_from_the_working_folder(tmp_path):
+    """Modules of well-known names lie where the user stands: no process that a command starts runs them."""
+    mark = tmp_path / "ran"
+    for name in ("joblib", "multiprocessing", "numpy", "pickle"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w')")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _IN_A_STRANGE_FOLDER, str(ROOT)],
+        cwd=tmp_path, env=env, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert not mark.exists()
+    assert done.stdout.split("\n")[-3:-1] == ["[1, 2]", "[3]"], done.stderr

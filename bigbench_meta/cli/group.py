@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,6 +38,7 @@ class _Group(click.Group):
 def main() -> None:
     """Honest analysis of emergent abilities on the public BIG-Bench results."""
     search_less_for_garbage()
+    _keep_workers_from_the_working_folder()
     # There is a process for every core, and products are small: threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     talk = logging.StreamHandler()  # stderr
@@ -43,3 +46,13 @@ def main() -> None:
     logger = logging.getLogger("bigbench_meta")
     logger.handlers[:] = [talk]
     logger.setLevel(logging.INFO)
+
+
+def _keep_workers_from_the_working_folder() -> None:
+    """Let other Python processes import nothing from the working folder, unless this one does.
+
+    Python puts that folder first for ``-c`` and ``-m``, by which joblib and multiprocessing start theirs; the user may
+    well stand in a repository of somebody else, and a ``joblib.py`` there would be run.
+    """
+    if not {"", str(Path.cwd())} & set(sys.path):
+        os.environ["PYTHONSAFEPATH"] = "1"

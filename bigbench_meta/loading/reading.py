@@ -146,7 +146,8 @@ def _start(checkout: Checkout, share: Sequence[Entry], ends: ExitStack) -> _Work
         pickle.dump((replace(checkout, entries=()), list(share)), order, protocol=pickle.HIGHEST_PROTOCOL)
         order.seek(0)
         worker = subprocess.Popen(
-            [sys.executable, "-c", _WORKER],
+            # -P: else Python would look for modules in the working folder first, which may be a repository of somebody else
+            [sys.executable, "-P", "-c", _WORKER],
             stdin=order,
             stdout=answer,
             stderr=subprocess.DEVNULL,
