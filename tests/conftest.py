@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # A machine that is busy is not a slow function; tests that hang are ended by pytest-timeout.
-settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=200)
+# As many as there is time for before a release: docs/testing.md.
+settings.register_profile("long", settings.get_profile("busy machine"), max_examples=4_000)
 # For mutation testing, where a failure alone counts: few examples, always the same, and no search for a smaller one.
 settings.register_profile(
     "mutation",

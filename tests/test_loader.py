@@ -480,7 +480,7 @@ class TestUnreadableFiles:
     def test_too_large(self, tmp_path, monkeypatch):
         """A file above the stated limit is refused with the limit in the message."""
         monkeypatch.setattr("bigbench_meta.loading.decode._LARGE", 100)
-        monkeypatch.setattr("bigbench_meta.loading.careful.MAX_FILE_BYTES", 200)
+        monkeypatch.setattr("bigbench_meta.loading.document.MAX_FILE_BYTES", 200)
         results = one_text(tmp_path, document())
         assert results.frame.empty
         assert "200 bytes" in only(results)["expected"]

@@ -34,7 +34,7 @@ def test_text_of_another_encoding_that_is_cut_off(tmp_path):
 def test_large_text_of_another_encoding(tmp_path, monkeypatch):
     """Above a limit other encodings are not turned into UTF-8 in memory: the message gives size and encoding."""
     content = document().encode("utf-16")
-    monkeypatch.setattr("bigbench_meta.loading.careful.MAX_HEAD_BYTES", len(content) - 1)
+    monkeypatch.setattr("bigbench_meta.loading.document.MAX_HEAD_BYTES", len(content) - 1)
     problem = only_problem(tmp_path, content)
     assert problem["problem"] == f"{len(content)} bytes in utf-16"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.loading.careful import json_path
 from bigbench_meta.loading.columns import Columns, Model, Problem
+from bigbench_meta.loading.values import json_path
 from bigbench_meta.schema import RESULTS, validate
 
 if TYPE_CHECKING:

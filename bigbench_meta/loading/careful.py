@@ -6,41 +6,20 @@ numbers for a plain file.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bigbench_meta.loading.columns import Columns, Layout, Model, Problem
 from bigbench_meta.loading.count import outline
+from bigbench_meta.loading.document import Head, UnusableError, as_utf8, decoded, head_of
+from bigbench_meta.loading.values import Object, as_number, is_text, json_path, kind, shown
 
-# No published score file comes near: the largest full logs are some hundred megabytes. Larger ones are refused unread.
-MAX_FILE_BYTES = 1 << 30
-# A score file without its `queries` has kilobytes, rarely a megabyte; more than this cannot be one, and to decode it
-# would take many times its size in memory.
-MAX_HEAD_BYTES = 16 << 20
 # BIG-bench runs 0 to 5 shots, and -1 where shots make no sense; the upper bound only keeps absurd numbers out.
 MIN_SHOTS, MAX_SHOTS = -1, 1_000_000
-# Longer integers are not finite as a float, whose largest value has 309 digits.
-_MAX_DIGITS = 400
-# The quantifiers are possessive, so that a long run of digits before a letter is passed over once.
-_NUMERIC = re.compile(r"[-+]?(\d++\.?\d*+|\.\d++)([eE][-+]?\d++)?", re.ASCII)
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_SHOWN = 60  # characters of a strange value that a message quotes
-
-
-class _Object(list[tuple[str, object]]):
-    """A JSON object as its pairs in file order, repeats of a key included."""
-
-
-class _UnusableError(Exception):
-    """A file or entry cannot be used: where, what, and what was expected."""
-
-    def __init__(self, where: str, problem: str, expected: str) -> None:
-        super().__init__(problem)
-        self.where, self.problem, self.expected = where, problem, expected
+# A file without end of oddities need not fill the memory with them: those beyond are counted in one row.
+MAX_PROBLEMS = 100_000
 
 
 class _Entry(NamedTuple):
@@ -58,13 +37,36 @@ class _Entry(NamedTuple):
 
 @dataclass
 class _Log:
-    """The problems of one file, in the order they were met."""
+    """The problems of one file, in the order they were met; beyond a limit they are only counted."""
 
     file: str
     problems: list[Problem] = field(default_factory=list)
+    unlisted: int = 0
+    unlisted_numbers: int = 0
 
     def add(self, where: str, problem: str, expected: str, action: str, *, numbers: int = 0) -> None:
-        self.problems.append(Problem(self.file, where, problem, expected, action, numbers))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(self.file, where, problem, expected, action, numbers))
+        else:
+            self.unlisted += 1
+            self.unlisted_numbers += numbers
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """What ``back_to`` needs to take back what is added from now on."""
+        return len(self.problems), self.unlisted, self.unlisted_numbers
+
+    def back_to(self, state: tuple[int, int, int]) -> None:
+        listed, self.unlisted, self.unlisted_numbers = state
+        del self.problems[listed:]
+
+    def all(self) -> list[Problem]:
+        """Return the problems, with one for those that are not listed."""
+        if not self.unlisted:
+            return self.problems
+        more = f"{self.unlisted} more problems after the {MAX_PROBLEMS} of this file that are listed"
+        expected, action = "a file in which most is as documented", "treated as those above; counted, not listed"
+        return [*self.problems, Problem(self.file, "$", more, expected, action, self.unlisted_numbers)]
 
 
 def read_carefully(data: bytes, *, file: str, folder_task: str | None, into: Columns) -> None:
@@ -87,19 +89,22 @@ def read_carefully(data: bytes, *, file: str, folder_task: str | None, into: Col
     log = _Log(file)
     on_disk = 0
     try:
-        text = _as_utf8(data, log)
+        text, encoding = as_utf8(data)
+        if encoding != "utf-8":
+            log.add("$", f"the file is in {encoding}", "UTF-8 without a byte order mark", "read in that encoding")
         marks = outline(text)
         on_disk = marks.numbers
-        document = _decoded(_without(text, marks.queries), complete=marks.complete)
+        document = decoded(head_of(text, marks.queries), complete=marks.complete)
         task, model, entries = _read_file(document, folder_task, log)
-        _balance(entries, log, on_disk=on_disk)
-    except _UnusableError as fault:
+        problems = log.all()
+        _balance(entries, problems, on_disk=on_disk)
+    except UnusableError as fault:
         stands = f"no number of this file is used ({on_disk} stand in it)" if on_disk else "the file gives no number"
         into.problems.append(Problem(file, fault.where, fault.problem, fault.expected, stands, on_disk))
         into.on_disk += on_disk
         return
     into.on_disk += on_disk
-    into.problems += log.problems
+    into.problems += problems
     into.layouts.append(_layout(entries))
     into.add_file(file, task=task, model=model, layout=len(into.layouts) - 1)
     for entry in entries:
@@ -120,96 +125,41 @@ def _layout(entries: list[_Entry]) -> Layout:
     )
 
 
-def _balance(entries: list[_Entry], log: _Log, *, on_disk: int) -> None:
+def _balance(entries: list[_Entry], problems: list[Problem], *, on_disk: int) -> None:
     """Refuse a file in which the decoder and the marks disagree: nothing in it can be trusted."""
-    found = sum(len(entry.numbers) for entry in entries) + sum(problem.numbers for problem in log.problems)
+    found = sum(len(entry.numbers) for entry in entries) + sum(problem.numbers for problem in problems)
     if found != on_disk:
-        raise _UnusableError(
+        raise UnusableError(
             "$",
             f"the decoder accounts for {found} numbers, the marks of the file show {on_disk}",
             "the same count from both",
         )
 
 
-def _as_utf8(data: bytes, log: _Log) -> bytes:
-    """Return the content in UTF-8 without a byte order mark; other Unicode encodings are read and recorded."""
-    if len(data) > MAX_FILE_BYTES:  # grown since it was listed
-        raise _UnusableError("$", f"{len(data)} bytes", f"at most {MAX_FILE_BYTES} bytes in a score file")
-    encoding = json.detect_encoding(data[:64])
-    if encoding == "utf-8":
-        return data
-    if len(data) > MAX_HEAD_BYTES:
-        raise _UnusableError("$", f"{len(data)} bytes in {encoding}", "UTF-8 without a byte order mark")
-    try:
-        text = data.decode(encoding).encode("utf-8")
-    except UnicodeError as err:
-        raise _UnusableError("$", f"bytes that are not {encoding} ({_brief(err)})", "UTF-8") from err
-    log.add("$", f"the file is in {encoding}", "UTF-8 without a byte order mark", "read in that encoding")
-    return text
-
-
-def _without(text: bytes, spans: tuple[tuple[int, int], ...]) -> bytes:
-    """Return the content with null in place of the given spans: `queries` is large and nothing in it is used."""
-    pieces: list[bytes] = []
-    end = 0
-    for start, stop in spans:
-        pieces += [text[end:start], b"null"]
-        end = stop
-    if not pieces:
-        return text
-    return b"".join([*pieces, text[end:]])
-
-
-def _decoded(head: bytes, *, complete: bool) -> object:
-    if not head.strip():
-        raise _UnusableError("$", "the file is empty", "a JSON object with scores, task and model")
-    if len(head) > MAX_HEAD_BYTES:
-        raise _UnusableError(
-            "$", f"{len(head)} bytes beside `queries`", f"at most {MAX_HEAD_BYTES} bytes beside `queries`"
-        )
-    try:
-        return json.loads(head.decode("utf-8"), object_pairs_hook=_Object, parse_int=_integer)
-    except UnicodeDecodeError as err:
-        raise _UnusableError("$", f"bytes that are not UTF-8 ({_brief(err)})", "UTF-8") from err
-    except json.JSONDecodeError as err:
-        cut = "" if complete else "; brackets are left open or do not match: the file may be cut off"
-        raise _UnusableError("$", f"not JSON ({_brief(err)}){cut}", "a whole JSON file") from err
-    except RecursionError as err:
-        raise _UnusableError("$", "nested too deeply to decode", "entries of a few levels") from err
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < _MAX_DIGITS else float(digits)
-
-
-def _brief(err: Exception) -> str:
-    return str(err)[:120]
-
-
 def _read_file(document: object, folder_task: str | None, log: _Log) -> tuple[str, Model, list[_Entry]]:
-    if not isinstance(document, _Object):
-        raise _UnusableError("$", f"the top level is {_kind(document)}", "an object with scores, task and model")
+    if not isinstance(document, Object):
+        raise UnusableError("$", f"the top level is {kind(document)}", "an object with scores, task and model")
     top = _fields(document, "$", log)
     task = _task(top, folder_task, log)
     model = _model(top, log)
     scores = top.get("scores")
-    if not isinstance(scores, list) or isinstance(scores, _Object):
-        found = "missing" if "scores" not in top else _kind(scores)
-        raise _UnusableError("$.scores", f"scores is {found}", "a list of entries")
+    if not isinstance(scores, list) or isinstance(scores, Object):
+        found = "missing" if "scores" not in top else kind(scores)
+        raise UnusableError("$.scores", f"scores is {found}", "a list of entries")
     entries: list[_Entry] = []
     for place, item in enumerate(scores):
-        mark = len(log.problems)
+        before = log.state
         try:
             entries.append(_entry(item, place=place, task=task, log=log))
-        except _UnusableError as fault:
-            del log.problems[mark:]
+        except UnusableError as fault:
+            log.back_to(before)
             lost = _numbers_in(item)
             action = f"no number of this entry is used ({lost} stand in it)"
             log.add(fault.where, fault.problem, fault.expected, action, numbers=lost)
     return task, model, _with_trials(entries, log)
 
 
-def _fields(pairs: _Object, where: str, log: _Log) -> dict[str, object]:
+def _fields(pairs: Object, where: str, log: _Log) -> dict[str, object]:
     """Return an object as a dict that keeps the last of repeated keys, and record the repeats."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
@@ -234,18 +184,18 @@ def _numbers_below(key: str, value: object, where: str) -> int:
         return 1
     if where == "$":
         return sum(map(_numbers_in, value)) if key == "scores" and isinstance(value, list) else 0
-    return len(value) if key == "score_dict" and isinstance(value, _Object) else 0
+    return len(value) if key == "score_dict" and isinstance(value, Object) else 0
 
 
 def _numbers_in(entry: object) -> int:
-    if not isinstance(entry, _Object):
+    if not isinstance(entry, Object):
         return 0
-    return sum(len(value) for key, value in entry if key == "score_dict" and isinstance(value, _Object))
+    return sum(len(value) for key, value in entry if key == "score_dict" and isinstance(value, Object))
 
 
 def _task(top: dict[str, object], folder_task: str | None, log: _Log) -> str:
     described = top.get("task")
-    name = _fields(described, "$.task", log).get("task_name") if isinstance(described, _Object) else None
+    name = _fields(described, "$.task", log).get("task_name") if isinstance(described, Object) else None
     if isinstance(name, str) and name and is_text(name):
         if folder_task is not None and name != folder_task:
             log.add(
@@ -256,7 +206,7 @@ def _task(top: dict[str, object], folder_task: str | None, log: _Log) -> str:
             )
         return name
     if folder_task is None:
-        raise _UnusableError("$.task.task_name", "the file does not name its task", "the name of a task")
+        raise UnusableError("$.task.task_name", "the file does not name its task", "the name of a task")
     log.add(
         "$.task.task_name",
         "the file does not name its task",
@@ -268,9 +218,9 @@ def _task(top: dict[str, object], folder_task: str | None, log: _Log) -> str:
 
 def _model(top: dict[str, object], log: _Log) -> Model:
     described = top.get("model")
-    if not isinstance(described, _Object):
-        found = "missing" if "model" not in top else _kind(described)
-        raise _UnusableError("$.model", f"model is {found}", "an object with model_family and model_name")
+    if not isinstance(described, Object):
+        found = "missing" if "model" not in top else kind(described)
+        raise UnusableError("$.model", f"model is {found}", "an object with model_family and model_name")
     return _model_of(described, log)
 
 
@@ -283,8 +233,8 @@ def plain_task(raw: bytes) -> str | None:
     """Return the name in a file's ``task`` object, None if anything about the object is odd."""
     log = _Log("")
     try:
-        name = _task({"task": _decoded(raw, complete=True)}, None, log)
-    except _UnusableError:
+        name = _task({"task": decoded(Head(raw, raw, ()), complete=True)}, None, log)
+    except UnusableError:
         return None
     return None if log.problems else name
 
@@ -293,20 +243,20 @@ def plain_model(raw: bytes) -> Model | None:
     """Return the model in a file's ``model`` object, None if anything about the object is odd."""
     log = _Log("")
     try:
-        model = _model({"model": _decoded(raw, complete=True)}, log)
-    except _UnusableError:
+        model = _model({"model": decoded(Head(raw, raw, ()), complete=True)}, log)
+    except UnusableError:
         return None
     return None if log.problems else model
 
 
-def _model_of(described: _Object, log: _Log) -> Model:
+def _model_of(described: Object, log: _Log) -> Model:
     fields = _fields(described, "$.model", log)
     names = []
     for key in ("model_family", "model_name"):
         name = fields.get(key)
         if not isinstance(name, str) or not name or not is_text(name):
             found = "missing" if key not in fields else shown(name)
-            raise _UnusableError(f"$.model.{key}", f"{key} is {found}", "a name: no row can be keyed without it")
+            raise UnusableError(f"$.model.{key}", f"{key} is {found}", "a name: no row can be keyed without it")
         names.append(name)
     # A null size means that it was not published, which a missing key does not say. Only the scale orders curves.
     total = _size(fields, "total_params", log, needed=False)
@@ -333,13 +283,13 @@ def _size(fields: dict[str, object], key: str, log: _Log, *, needed: bool) -> fl
 
 def _entry(item: object, *, place: int, task: str, log: _Log) -> _Entry:
     where = f"$.scores[{place}]"
-    if not isinstance(item, _Object):
-        raise _UnusableError(where, f"the entry is {_kind(item)}", "an object with score_dict and its description")
+    if not isinstance(item, Object):
+        raise UnusableError(where, f"the entry is {kind(item)}", "an object with score_dict and its description")
     fields = _fields(item, where, log)
     score_dict = fields.get("score_dict")
-    if not isinstance(score_dict, _Object):
-        found = "missing" if "score_dict" not in fields else _kind(score_dict)
-        raise _UnusableError(f"{where}.score_dict", f"score_dict is {found}", "an object of metrics and their values")
+    if not isinstance(score_dict, Object):
+        found = "missing" if "score_dict" not in fields else kind(score_dict)
+        raise UnusableError(f"{where}.score_dict", f"score_dict is {found}", "an object of metrics and their values")
     shots = _shots(fields, where, log)
     subtask = _subtask(fields, where, task=task, log=log)
     numbers = _numbers(score_dict, f"{where}.score_dict", log)
@@ -361,7 +311,7 @@ def _shots(fields: dict[str, object], where: str, log: _Log) -> int:
     value = None if isinstance(raw, bool) else as_number(raw)
     if value is None or not MIN_SHOTS <= value <= MAX_SHOTS or value != int(value):
         found = "missing" if "number_of_shots" not in fields else shown(raw)
-        raise _UnusableError(place, f"number_of_shots is {found}", expected)
+        raise UnusableError(place, f"number_of_shots is {found}", expected)
     if not isinstance(raw, int):
         log.add(place, f"number_of_shots is {shown(raw)}", expected, f"read as {int(value)}")
     return int(value)
@@ -375,7 +325,7 @@ def _subtask(fields: dict[str, object], where: str, *, task: str, log: _Log) -> 
         log.add(place, f"subtask_description is {found}", expected, f"the task's name is used, {shown(task)}")
         return task
     if not isinstance(raw, str) or not is_text(raw):
-        raise _UnusableError(place, f"subtask_description is {shown(raw)}", expected)
+        raise UnusableError(place, f"subtask_description is {shown(raw)}", expected)
     return raw
 
 
@@ -406,7 +356,7 @@ def _bound(fields: dict[str, object], key: str, where: str, log: _Log) -> float:
     return value
 
 
-def _numbers(score_dict: _Object, where: str, log: _Log) -> dict[str, float]:
+def _numbers(score_dict: Object, where: str, log: _Log) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for metric, raw in _fields(score_dict, where, log).items():
         place = json_path(where, metric)
@@ -456,50 +406,3 @@ def _content(entry: _Entry) -> tuple[object, ...]:
     """What two entries must share to say the same; NaN agrees with NaN, metrics in any order."""
     numbers = {metric: repr(score) for metric, score in entry.numbers.items()}
     return entry.preferred, repr(entry.low), repr(entry.high), numbers
-
-
-def as_number(raw: object) -> float | None:
-    """Return a number, boolean or numeric text as a float (inf where it is too large), else None."""
-    if isinstance(raw, str):
-        text = raw.strip()
-        if _NUMERIC.fullmatch(text) is None and text.lower().lstrip("+-") not in ("nan", "inf", "infinity"):
-            return None
-        return float(text)
-    if isinstance(raw, int | float):  # a bool is an int
-        try:
-            return float(raw)
-        except OverflowError:
-            return math.inf
-    return None
-
-
-def is_text(name: str) -> bool:
-    """Whether a name can be written as UTF-8: JSON allows half of a surrogate pair, files and tables do not."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, _Object):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return shown(value)
-
-
-def shown(value: object) -> str:
-    """Return a value as JSON would write it, shortened for a message."""
-    if isinstance(value, list):
-        return _kind(value)
-    if isinstance(value, str) and len(value) > _SHOWN:  # cut first: a long name may be shown for every entry of a file
-        return f"{json.dumps(value[:_SHOWN])[: _SHOWN + 1]}... ({len(value)} characters)"
-    text = json.dumps(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
-
-
-def json_path(where: str, key: str) -> str:
-    """Return the JSON path of a key below ``where``."""
-    return f"{where}.{key}" if _IDENTIFIER.fullmatch(key) else f"{where}[{json.dumps(key)}]"

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 # One mark of JSON: a string (possibly cut off by the end of the file), a bracket, a comma, a colon, or a bare word.
 # The quantifiers are possessive, so that no input makes the expression backtrack.
 _MARK = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\Z|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL)
-# Everything up to the next bracket outside strings: passes over content of no interest at the speed of the regex engine.
-_TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+', re.DOTALL)
+# Everything up to the next bracket outside strings, and with it all containers that hold no other: passes over content of
+# no interest at the speed of the regex engine. A container that turns out to hold another is left at its own bracket, so
+# that nothing is looked at more than twice.
+_FLAT = rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+'
+_TO_BRACKET = re.compile(rb"(?:%b|\{%b\}|\[%b\])*+" % (_FLAT[:-2] + b"++", _FLAT, _FLAT), re.DOTALL)
 # A key and a value that is no container, up to and with the comma after it or up to the end of the object. Runs of
 # them are most of a file of many entries and are passed over at once.
 _PAIR = re.compile(
@@ -75,11 +78,10 @@ def outline(data: bytes) -> Outline:
         match = _MARK.match(data, position)
         if match is None:
             break
-        token = match.group(1)
-        start, position = match.span(1)
-        if not token:
+        start, position = match.span(1)  # not the mark itself, which may be a text of a gigabyte
+        if start == position:
             break
-        first = token[:1]
+        first = data[start : start + 1]
         if first == b",":
             want_key = in_object[depth]
         elif first == b":":
@@ -94,7 +96,7 @@ def outline(data: bytes) -> Outline:
             if depth == 0 and not in_list:
                 break
         elif want_key and first == b'"':
-            key = _unescaped(token)
+            key = _unescaped(data[start:position])
             want_key = False
         else:
             if depth == len(_WAY) + 1:
@@ -134,17 +136,16 @@ def _end_of_pairs(data: bytes, start: int) -> int:
 
 def _end_of_container(data: bytes, start: int) -> int:
     """Return the index after the bracket that closes the container opened at ``start``, or the end of the data."""
-    depth = 0
-    position = start
-    while True:
+    depth = 1
+    position = start + 1
+    while depth:
         match = _TO_BRACKET.match(data, position)
         position = match.end() if match else position
         if position >= len(data):
             return len(data)
         depth += 1 if data[position : position + 1] in b"{[" else -1
         position += 1
-        if depth == 0:
-            return position
+    return position
 
 
 def _unescaped(token: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bigbench_meta.loading.careful import MAX_FILE_BYTES
+from bigbench_meta.loading.document import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

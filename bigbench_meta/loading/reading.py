@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from bigbench_meta.loading.careful import MAX_FILE_BYTES
 from bigbench_meta.loading.columns import Columns, Problem
 from bigbench_meta.loading.decode import PlainReader
+from bigbench_meta.loading.document import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,8 +12,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import LoadError
-from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS, as_number, is_text, shown
+from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loading.columns import Loaded, Problem
+from bigbench_meta.loading.values import as_number, is_text, shown
 from bigbench_meta.schema import RESULTS, validate
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigbench_meta.errors import AnalysisError, LoadError
@@ -514,7 +514,6 @@ RECORD = st.fixed_dictionaries(
 
 
 @given(LOG | st.lists(RECORD, max_size=4))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_json_is_scored_or_explained(tmp_path_factory, content):
     """Whatever a log or a record holds: an item, a problem, or the package's own error; nothing counted twice."""
     path = tmp_path_factory.mktemp("fuzz") / "full-log.json"
@@ -529,7 +528,6 @@ def test_any_json_is_scored_or_explained(tmp_path_factory, content):
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='{}[]",:\\ \n0123e.-+nulNaI', max_size=200).map(str.encode))
-@settings(max_examples=150, deadline=None)
 def test_any_bytes_are_a_problem_at_most(tmp_path_factory, content):
     """Arbitrary bytes never raise anything but the package's errors."""
     path = tmp_path_factory.mktemp("fuzz") / "x.json"
@@ -558,8 +556,8 @@ def walked(stream):
     return stream.value()
 
 
+@settings(max_examples=2 * settings().max_examples)
 @given(JSON, st.integers(1, 7), st.sampled_from([None, 1, 3]))
-@settings(max_examples=200)
 def test_stream_agrees_with_the_decoder(value, size, indent):
     """Read in pieces of 1 to 7 characters, the stream gives what json.loads gives; skipping ends at the same place."""
     text = json.dumps(value, indent=indent)

@@ -140,7 +140,7 @@ def plainly(text):
         return None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     st.integers(0, len(TEXT) - 1),
     st.sampled_from(list('{}[]",:0e-. \nx7')),

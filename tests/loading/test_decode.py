@@ -75,7 +75,6 @@ def assert_accounted(columns: Columns) -> None:
     assert columns.on_disk == len(frame) + explained + len(repeats)
 
 
-@settings(deadline=None)
 @given(st.lists(_entries(_plain_value), min_size=1, max_size=4))
 def test_plain_files_read_alike(entries):
     """Whatever the fast reader takes, the careful one reads to the same table and finds nothing odd."""
@@ -129,7 +128,7 @@ def test_odd_files_are_not_plain(text):
     assert not fast(text.encode())[1]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(
     st.lists(_entries(_plain_value | _odd_value), max_size=4),
     st.lists(
@@ -152,7 +151,6 @@ def test_every_number_is_accounted_for(entries, damage):
     assert_accounted(columns)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(data):
     """Bytes of any kind are read without an exception."""
@@ -218,7 +216,6 @@ def test_files_that_are_almost_alike(old, new):
     assert_same(*rows_of(later, TWO.replace(MODEL, OTHER)))
 
 
-@settings(deadline=None)
 @given(st.lists(_entries(_plain_value), min_size=1, max_size=3), st.data())
 def test_other_numbers_in_the_same_words(entries, data):
     """Files that differ in their numbers and model alone are read as the careful reader reads them, odd numbers too."""
@@ -227,7 +224,7 @@ def test_other_numbers_in_the_same_words(entries, data):
     assert_same(*rows_of(text, later.replace(MODEL, OTHER)))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.integers(0, 4000), st.sampled_from(list('{}[]",:0e- \\n\\\\x')), st.sampled_from(["put", "insert", "delete"]))
 def test_one_byte_of_difference(position, character, how):
     """One byte put, added or taken anywhere in a file like an earlier one changes nothing but what it means."""

@@ -141,10 +141,34 @@ def test_memory_for_filled_queries(tmp_path, megabytes, odd):
     assert peak <= 1.3 * size + 200e6
 
 
+MILLION = 1_000_000
+WORST = {
+    "metrics": lambda: document(entry("a", **{f"{number:x}": "1" for number in range(MILLION)})),
+    "metrics without a number": lambda: document(entry("a", **{f"{number:x}": '""' for number in range(MILLION)})),
+    "pairs beside": lambda: document(queries="1, " + ", ".join(f'"{number:x}": 1' for number in range(MILLION))),
+    "lists": lambda: document(queries="1, " + f'"x": [{",".join(["[]"] * (MILLION * 7 // 10))}]'),
+    "entries of nothing": lambda: document(*["{}"] * (MILLION * 7 // 10)),
+    "an entry a number": lambda: document(*["0"] * MILLION),
+    "a text of 100 MB": lambda: document(task="x" * 100 * MILLION),
+    "a key of 15 MB": lambda: document(entry("a", **{"x" * 15 * MILLION: "1"})),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WORST)
+def test_memory_for_the_worst(tmp_path, kind):
+    """Whatever a file of a million values or a long text is made of, reading it stays below 700 MB."""
+    put(tmp_path, WORST[kind]())
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, str(tmp_path)], cwd=PROJECT, check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout.split()[-1]) < 700e6
+
+
 @pytest.mark.parametrize("kind", ["word", "list"])
 def test_a_huge_head_is_refused(tmp_path, monkeypatch, kind):
     """A file that is huge beside its queries is refused before it is decoded."""
-    monkeypatch.setattr("bigbench_meta.loading.careful.MAX_HEAD_BYTES", 2_000_000)
+    monkeypatch.setattr("bigbench_meta.loading.document.MAX_HEAD_BYTES", 2_000_000)
     entries = [entry("x" * 3_000_000)] if kind == "word" else [entry("y")] * 20_000
     put(tmp_path, document(*entries))
     put(tmp_path, document(model=model_named("8b")), name="scores_z.json")
