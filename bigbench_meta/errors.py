@@ -1,11 +1,26 @@
 """Exceptions of the package: one base class, one class per thing a user can act on.
 
-Every message says what was wrong, where, what was expected and what to do.
+Every message says what was wrong, where, what was expected and what to do. It may quote names from files that somebody
+else wrote, which must not steer the terminal that shows it.
 """
+
+
+def printable(text: str) -> str:
+    r"""``text`` without characters that a terminal would obey: controls, line ends, and marks that turn its direction.
+
+    Examples
+    --------
+    >>> printable("a\x1b[2Jb")
+    'a\ufffd[2Jb'
+    """
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 class BigbenchMetaError(Exception):
     """Base of every error this package raises on purpose; the command line prints it as one line."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
 
 class SourceError(BigbenchMetaError):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SHOWN = 80  # characters of a name that a message quotes; a file may hold names of a megabyte
 _EXPECTED_FILE = "a score file results/scores_*.json of a task"
 
 
@@ -267,7 +268,7 @@ def _require(what: str, wanted: Iterable[str] | Iterable[int], known: set[str] |
     """Raise if a wanted value is not there, naming those that look like it."""
     for value in wanted:
         if value not in known:
-            names = sorted(map(str, known))
+            names = sorted(str(name)[:_SHOWN] for name in known)
             folded = {name.casefold(): name for name in names}
             near = [folded[name] for name in difflib.get_close_matches(str(value).casefold(), folded, n=3)]
             hint = f"near matches: {', '.join(near)}" if near else f"there are {', '.join(names[:10])}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bigbench_meta.errors import OutputError
+from bigbench_meta.errors import OutputError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,17 +92,6 @@ def _references(task: str, references: pd.DataFrame | None) -> Text | None:
         for (subtask, metric), rows in own.groupby(["subtask", "metric"])
     ]
     return Text("\n".join(map(printable, lines))) if lines else None
-
-
-def printable(text: str) -> str:
-    r"""``text`` without control characters, which a terminal would obey.
-
-    Examples
-    --------
-    >>> printable("a\x1b[2Jb")
-    'a\ufffd[2Jb'
-    """
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _cell(value: object) -> str:

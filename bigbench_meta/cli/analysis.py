@@ -15,7 +15,7 @@ from bigbench_meta.cli.options import (
     source_options,
     strict_option,
 )
-from bigbench_meta.cli.parts import got_source, labelled, put_table, shown_progress
+from bigbench_meta.cli.parts import got_source, labelled, put_table, say, shown_progress
 
 
 @click.command("score")
@@ -94,7 +94,7 @@ def analyze_command(
             progress=progress,
         )
     for sentence in findings(found):
-        click.echo(f"- {sentence}", err=True)
+        say(f"- {sentence}")
     about = {"source": results.source, "commit": results.commit, "seed": seed, "draws": draws}
     put_table("curves", found.curves, out, about=about, force=force)
 

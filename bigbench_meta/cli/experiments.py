@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from bigbench_meta.cli.options import draws_option, json_option, metric_option, out_folder_options, seed_option
-from bigbench_meta.cli.parts import show_written, shown_progress
+from bigbench_meta.cli.parts import say, show_written, shown_progress
 
 # The seed of the results that come with the package, as in vision.Plan, which --help need not load.
 _VISION_SEED = 20261122
@@ -161,7 +161,7 @@ def predictions_command(
             notes = [f"{len(outputs.problems)} records left out, first {where}", *notes]
         found = judge_outputs(outputs, rng=rng, draws=draws)
     for note in notes:
-        click.echo(note, err=True)
+        say(note)
     settings = {
         "sources": [str(path) for path in sources] or ["the packaged model ladder"],
         "scores": scores,

@@ -13,7 +13,7 @@ import click
 
 from bigbench_meta import __version__
 from bigbench_meta.cores import search_less_for_garbage
-from bigbench_meta.errors import BigbenchMetaError
+from bigbench_meta.errors import BigbenchMetaError, printable
 
 
 class _Group(click.Group):
@@ -33,6 +33,13 @@ class _Group(click.Group):
             raise click.ClickException("no space left where the output goes; make room or send it elsewhere") from err
 
 
+class _OneLine(logging.Formatter):
+    """A message on one line, whatever the names in it hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(" ".join(super().format(record).split()))
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bigbench-meta")
 def main() -> None:
@@ -42,7 +49,7 @@ def main() -> None:
     # There is a process for every core, and products are small: threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     talk = logging.StreamHandler()  # stderr
-    talk.setFormatter(logging.Formatter("%(message)s"))
+    talk.setFormatter(_OneLine("%(message)s"))
     logger = logging.getLogger("bigbench_meta")
     logger.handlers[:] = [talk]
     logger.setLevel(logging.INFO)

@@ -16,7 +16,7 @@ from bigbench_meta.cli.options import (
     source_options,
     strict_option,
 )
-from bigbench_meta.cli.parts import got_source, shown_progress
+from bigbench_meta.cli.parts import got_source, put_text, shown_progress
 
 
 @click.command("fetch")
@@ -124,7 +124,7 @@ def load_command(
     elif out is not None:
         click.echo(out)
     else:
-        click.echo(table_bytes("results", results.frame, "csv"), nl=False)
+        put_text(table_bytes("results", results.frame, "csv").decode("utf-8"))
 
 
 @click.command("simulate")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bigbench_meta.cli.options import force_option, human_option, source_options
-from bigbench_meta.cli.parts import got_source, shown_progress
+from bigbench_meta.cli.parts import got_source, put_text, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
 _MOST_LATEX_COLUMNS = 12
@@ -82,7 +82,7 @@ def export_command(
         spreadsheet_safe=spreadsheet_safe, provenance=provenance, force=force,
     )  # fmt: skip
     if out is None:
-        click.echo(written.decode("utf-8"), nl=False)
+        put_text(written.decode("utf-8"))
     else:
         click.echo(out)
 

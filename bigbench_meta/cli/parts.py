@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bigbench_meta.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -63,18 +65,32 @@ def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mappin
 
     content = table_bytes(name, table, "csv")
     if out is None:
-        click.echo(content, nl=False)
+        put_text(content.decode("utf-8"))
     else:
         write_exports({out: content}, about=about, provenance={}, force=force)
         click.echo(out)
 
 
+def put_text(content: str) -> None:
+    """Write text to stdout: as it is for a program or a file, without what a terminal would obey for a terminal."""
+    if sys.stdout.isatty():
+        content = "".join(printable(line) + "\n" for line in content.splitlines())
+    click.echo(content, nl=False)
+
+
+def say(sentence: str) -> None:
+    """Write a sentence to stderr, without anything in its names that a terminal would obey."""
+    click.echo(printable(sentence), err=True)
+
+
 def labelled(label: str, text: str) -> str:
     """A line of a summary; wrapped under its label on a terminal, whole elsewhere."""
     if not sys.stderr.isatty():
-        return f"{label}: {text}"
+        return printable(f"{label}: {text}")
     width = min(shutil.get_terminal_size().columns, 110)
-    return textwrap.fill(f"{label:<10}{text}", width=width, subsequent_indent=" " * 10, break_on_hyphens=False)
+    return textwrap.fill(
+        f"{label:<10}{printable(text)}", width=width, subsequent_indent=" " * 10, break_on_hyphens=False
+    )
 
 
 def show_written(written: Written, *, as_json: bool) -> None:
@@ -83,5 +99,5 @@ def show_written(written: Written, *, as_json: bool) -> None:
         click.echo(json.dumps({"out": str(written.folder), "findings": list(written.sentences)}, indent=2))
         return
     for sentence in written.sentences:
-        click.echo(sentence, err=True)
+        say(sentence)
     click.echo(written.folder)

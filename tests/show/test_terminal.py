@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from bigbench_meta.cli import main
-from bigbench_meta.errors import OutputError
+from bigbench_meta.errors import OutputError, printable
 from bigbench_meta.export import write_run_folder
-from bigbench_meta.terminal import printable, sparkline, task_table
+from bigbench_meta.terminal import sparkline, task_table
 
 
 @pytest.fixture(scope="module")
