@@ -41,10 +41,7 @@ def score_command(
     results = load_results(got_source(source, ref=ref, cache_dir=cache_dir, offline=offline), cache_dir=cache_dir)
     curves = score_curves(results.frame, registry=metrics(metrics_file))
     defined = int(curves["emergence_score"].notna().sum())
-    click.echo(
-        f"{results.source}: {len(curves)} curves, {defined} with an emergence score; {len(results.problems)} problems",
-        err=True,
-    )
+    say(f"{results.source}: {len(curves)} curves, {defined} with an emergence score; {len(results.problems)} problems")
     put_table("curves", curves, out, about={"source": results.source, "commit": results.commit}, force=force)
 
 

@@ -140,12 +140,14 @@ def predictions_command(
     from bigbench_meta.experiments.predictions_data import RENAMED, load_outputs
     from bigbench_meta.experiments.predictions_scores import KNOWN, load_scores
     from bigbench_meta.experiments.produce import write_predictions
+    from bigbench_meta.export import check_run_folder
 
     if scores and len(sources) != 1:
         raise click.UsageError("--scores: expected exactly one table")
     if not sources and (models is not None or columns):
         raise click.UsageError("--models and --column speak of SOURCES: name at least one file")
     names = _field_names(columns, tuple(KNOWN) if scores else RENAMED)
+    check_run_folder(out, force=force)
     rng, notes = np.random.default_rng(seed), []
     if scores:
         table = load_scores(sources[0], models=models, columns=names)

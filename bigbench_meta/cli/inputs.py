@@ -16,7 +16,7 @@ from bigbench_meta.cli.options import (
     source_options,
     strict_option,
 )
-from bigbench_meta.cli.parts import got_source, put_text, shown_progress
+from bigbench_meta.cli.parts import got_source, put_bytes, say, shown_progress
 
 
 @click.command("fetch")
@@ -47,7 +47,7 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
         click.echo(json.dumps(summary, indent=2))
         return
     at = f" at commit {checkout.commit}" if checkout.commit else ""
-    click.echo(f"{checkout.source}{at}: {results} score files, {size} bytes, {len(checkout.skipped)} skipped", err=True)
+    say(f"{checkout.source}{at}: {results} score files, {size} bytes, {len(checkout.skipped)} skipped")
     click.echo(checkout.root)
 
 
@@ -102,13 +102,12 @@ def load_command(
         cache_dir=cache_dir,
     )
     counts = results.counts
-    click.echo(
+    say(
         f"{results.source}: {counts.files} files, {counts.on_disk} numbers = {counts.rows} rows + {counts.explained} "
-        f"explained + {counts.not_selected} not selected; {len(results.problems)} problems",
-        err=True,
+        f"explained + {counts.not_selected} not selected; {len(results.problems)} problems"
     )
     if len(results.problems) and problems is None:
-        click.echo("see them with --problems FILE.csv", err=True)
+        say("see them with --problems FILE.csv")
     files: dict[Path, bytes] = {}
     if out is not None:
         kind: Any = kinds[out.suffix.lower()]
@@ -124,7 +123,7 @@ def load_command(
     elif out is not None:
         click.echo(out)
     else:
-        put_text(table_bytes("results", results.frame, "csv").decode("utf-8"))
+        put_bytes(table_bytes("results", results.frame, "csv"))
 
 
 @click.command("simulate")
@@ -140,5 +139,5 @@ def simulate_command(directory: Path, *, full: bool, tasks: int | None, defects:
     from bigbench_meta.simulate import simulate
 
     made = simulate(directory, rng=np.random.default_rng(seed), tasks=tasks, full=full, defects=defects)
-    click.echo(f"simulated: {made.n_files} score files, {made.n_numbers} numbers, {defects} defects", err=True)
+    say(f"simulated: {made.n_files} score files, {made.n_numbers} numbers, {defects} defects")
     click.echo(made.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bigbench_meta.cli.options import force_option, human_option, source_options
-from bigbench_meta.cli.parts import got_source, put_text, shown_progress
+from bigbench_meta.cli.parts import got_source, put_bytes, say, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
 _MOST_LATEX_COLUMNS = 12
@@ -18,12 +18,21 @@ _MOST_LATEX_COLUMNS = 12
 @click.argument("directory", type=click.Path(path_type=Path))
 def report_command(directory: Path) -> None:
     """Draw figures and report.html again from the tables in DIRECTORY, an earlier output of run; print the page's path."""
-    from bigbench_meta.export import read_run_folder, write_run_folder
+    from bigbench_meta.errors import OutputError
+    from bigbench_meta.export import check_run_folder, read_run_folder, require_tables, write_run_folder
     from bigbench_meta.report import page_files, page_of_run
 
     tables, provenance = read_run_folder(directory)
+    require_tables(directory, tables, "results", "curves", "problems")
+    check_run_folder(directory, force=True)
     with shown_progress() as progress:
-        files = page_files(page_of_run(tables, provenance), progress=progress)
+        try:
+            files = page_files(page_of_run(tables, provenance), progress=progress)
+        except (KeyError, TypeError, ValueError, AttributeError) as err:  # the folder may be anybody's
+            raise OutputError(
+                f"no page can be made of the tables of {directory} ({type(err).__name__}: {err}); expected them as "
+                "`bigbench-meta run` wrote them. Run the analysis again"
+            ) from err
     click.echo(
         write_run_folder(directory, tables=tables, files=files, provenance=provenance, force=True) / "report.html"
     )
@@ -60,7 +69,7 @@ def export_command(
 
     Each file gets a sidecar NAME.provenance.json. Without --out, text formats go to stdout.
     """
-    from bigbench_meta.export import export_records, export_table, read_run_folder
+    from bigbench_meta.export import export_records, export_table, read_run_folder, require_tables
 
     tables, provenance = read_run_folder(directory)
     wanted = [column.strip() for column in columns.split(",") if column.strip()]
@@ -69,20 +78,21 @@ def export_command(
             raise click.UsageError(
                 "every-eval-ever writes whole records: give --out FOLDER, and neither --sql nor --columns"
             )
+        require_tables(directory, tables, "results")
         paths = export_records(tables["results"], out=out, query=query, provenance=provenance, force=force)
-        click.echo(f"{len(paths)} records", err=True)
+        say(f"{len(paths)} records")
         click.echo(out)
         return
     if out is None and kind == "parquet":
         raise click.UsageError("parquet is binary: give --out FILE")
     if kind == "latex" and sql is None and len(wanted or tables.get(name, ())) > _MOST_LATEX_COLUMNS:
-        click.echo(f"more than {_MOST_LATEX_COLUMNS} columns do not fit a page: choose some with --columns", err=True)
+        say(f"more than {_MOST_LATEX_COLUMNS} columns do not fit a page: choose some with --columns")
     written = export_table(
         tables, name, kind=kind, out=out, query=query, columns=wanted, statement=sql,
         spreadsheet_safe=spreadsheet_safe, provenance=provenance, force=force,
     )  # fmt: skip
     if out is None:
-        put_text(written.decode("utf-8"))
+        put_bytes(written)
     else:
         click.echo(out)
 
@@ -112,9 +122,10 @@ def show_command(
     if (directory is None) == (source is None):
         raise click.UsageError("give either --from DIRECTORY or --source SOURCE")
     if directory is not None:
-        from bigbench_meta.export import read_run_folder
+        from bigbench_meta.export import read_run_folder, require_tables
 
         tables, _ = read_run_folder(directory)
+        require_tables(directory, tables, "results", "curves")
         results, curves = tables["results"], tables["curves"]
         if human is not None:
             raise click.UsageError("--human goes with --source; an output of run holds the references it was given")

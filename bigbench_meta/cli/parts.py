@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from bigbench_meta.sources.checkout import Checkout
 
 
+def put_bytes(content: bytes) -> None:
+    """Write data to stdout as it is; on a terminal, which would obey control characters, with a mark in their place."""
+    if not sys.stdout.isatty():
+        click.echo(content, nl=False)
+        return
+    for line in content.decode("utf-8", "replace").removesuffix("\n").split("\n"):
+        click.echo(printable(line))
+
+
 @contextmanager
 def shown_progress() -> Iterator[Progress | None]:
     """Progress on stderr where that is a terminal, else none."""
@@ -65,17 +74,10 @@ def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mappin
 
     content = table_bytes(name, table, "csv")
     if out is None:
-        put_text(content.decode("utf-8"))
+        put_bytes(content)
     else:
         write_exports({out: content}, about=about, provenance={}, force=force)
         click.echo(out)
-
-
-def put_text(content: str) -> None:
-    """Write text to stdout: as it is for a program or a file, without what a terminal would obey for a terminal."""
-    if sys.stdout.isatty():
-        content = "".join(printable(line) + "\n" for line in content.splitlines())
-    click.echo(content, nl=False)
 
 
 def say(sentence: str) -> None:

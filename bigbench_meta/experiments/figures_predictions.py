@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bigbench_meta.figures.style import Look
+from bigbench_meta.figures.style import Look, as_drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _QUIET = "#555555"
 # A family's marker: seeds of one ladder lie on top of each other and share the colour of their subtask.
 _FAMILIES = ("o", "s", "^", "D")
+# Python refuses to read numbers of thousands of digits; no count in a name has as many as this.
+_MOST_DIGITS = 18
 
 
 def _shade(rank: int, count: int) -> tuple[float, float, float, float]:
@@ -50,7 +52,7 @@ def metric_pair(
     for rank, subtask in enumerate(subtasks):
         look = Look(color=_shade(rank, len(subtasks)), ms=3, lw=1.1)
         for number, (family, line) in enumerate(rows[rows["subtask"] == subtask].groupby("family", sort=True)):
-            name = str(subtask).removeprefix(f"{task}:").replace("_", " ") if number == 0 else None
+            name = _spoken(str(subtask).removeprefix(f"{task}:"), most=30) if number == 0 else None
             errors = np.array([line["accuracy"] - line["low"], line["high"] - line["accuracy"]]).clip(min=0)
             axs[0].errorbar(line["scale"], line["accuracy"], yerr=errors, marker=marker[family], elinewidth=0.6, **look)
             axs[1].plot(line["scale"], line["distance"], marker=marker[family], label=name, **look)
@@ -60,10 +62,13 @@ def metric_pair(
         ax.set_ylabel(label)
         ax.set_ylim(bottom=-0.02 * ax.get_ylim()[1])
     n, scales = rows["n_items"], rows.groupby(["subtask", "family"])["scale"].nunique()
-    axs[0].set_title(f"{task.replace('_', ' ')}: M = {_span(scales)} scales", loc="left", size=9)
+    axs[0].set_title(f"{_spoken(task, most=50)}: M = {_span(scales)} scales", loc="left", size=9)
     axs[1].set_title(f"the same outputs: n = {_span(n)} items a point", loc="left", size=9)
     if 1 < len(families) <= len(_FAMILIES):
-        keys = [Line2D([], [], color=_QUIET, marker=marker[name], ms=3, lw=0, label=name) for name in families]
+        keys = [
+            Line2D([], [], color=_QUIET, marker=marker[name], ms=3, lw=0, label=as_drawn(name, most=40))
+            for name in families
+        ]
         axs[0].legend(handles=keys, fontsize=6, frameon=False, loc="upper left")
     if len(subtasks) > 1:
         axs[1].legend(fontsize=6, frameon=False, ncols=2)
@@ -103,12 +108,12 @@ def ratio_intervals(pairs: pd.DataFrame, ax: Axes) -> Axes:
         errors = np.array([own["ratio"] - own["ratio_low"], own["ratio_high"] - own["ratio"]]).clip(min=0)
         shown = (own["q_sharp_accuracy"] <= 0.05) & (own["p_sharp_distance"] > 0.05)
         look = Look(color=_shade(rank, len(families)), marker=_FAMILIES[rank % len(_FAMILIES)], ms=4, lw=0)
-        ax.errorbar(x, own["ratio"], yerr=errors, elinewidth=0.9, mfc="none", label=str(family), **look)
+        ax.errorbar(x, own["ratio"], yerr=errors, elinewidth=0.9, mfc="none", label=as_drawn(family, most=40), **look)
         ax.plot(x[shown], own["ratio"][shown], **look)
     ax.axhline(1, color=_QUIET, lw=0.9, ls="--")
     ax.set_yscale("log")
     # a task is named once, at its first subtask
-    parts = [str(name).replace("_", " ").split(":") for name in subtasks]
+    parts = [[_spoken(part, most=30) for part in str(name).split(":")] for name in subtasks]
     names = [
         ", ".join(part) if rank == 0 or part[0] != parts[rank - 1][0] else part[-1] for rank, part in enumerate(parts)
     ]
@@ -164,8 +169,8 @@ def item_growth(points: pd.DataFrame, models: pd.DataFrame, ax: Axes, *, task: s
     # the lower end of one hit's interval is 40 times below the resolution and would take up the plot
     ax.set_ylim(bottom=0.4 / full)
     ax.set_ylabel("accuracy (95% exact interval)")
-    families, name = own["family"].nunique(), subtask.replace(":", ": ").replace("_", " ")
-    heading = f"{name}: M = {own['scale'].nunique()}, {families} famil{'y' if families == 1 else 'ies'}"
+    families = own["family"].nunique()
+    heading = f"{_spoken(subtask.replace(':', ': '), most=50)}: M = {own['scale'].nunique()}, {families} famil{'y' if families == 1 else 'ies'}"
     ax.set_title(f"{heading}\ntriangles: no hit, upper end of the interval", loc="left", size=8)
     ax.legend(fontsize=6, frameon=False, loc="upper left")
     return ax
@@ -196,7 +201,7 @@ def length_forms(points: pd.DataFrame, axs: tuple[Axes, Axes], *, task: str, fam
         axs[0].plot(own["length"], own["fitted_accuracy"], color=colour, lw=1.2)
         axs[1].errorbar(
             own["length"], own["distance"], yerr=1.96 * own["distance_se"], fmt="o", ms=3.2, color=colour,
-            elinewidth=0.7, label=f"{model}" if len(models) <= 10 else None,
+            elinewidth=0.7, label=as_drawn(model, most=30) if len(models) <= 10 else None,
         )  # fmt: skip
         axs[1].plot(own["length"], own["fitted_distance"], color=colour, lw=1.2)
     axs[0].set_yscale("log")
@@ -204,7 +209,9 @@ def length_forms(points: pd.DataFrame, axs: tuple[Axes, Axes], *, task: str, fam
     axs[0].set_ylabel("accuracy (log axis)")
     axs[1].set_ylabel("edit distance (tokens)")
     axs[0].set_title(
-        f"{task.replace('_', ' ')}, {family}\ntriangles: no hit; lines: geometric fits", loc="left", size=8
+        f"{_spoken(task, most=36)}, {as_drawn(family, most=30)}\ntriangles: no hit; lines: geometric fits",
+        loc="left",
+        size=8,
     )
     fits = "no line where hits or misses are too few" if rows["fitted_distance"].isna().any() else "lines: linear fits"
     axs[1].set_title(f"n = {_span(rows['n_items'])} items a length\n{fits}", loc="left", size=8)
@@ -215,7 +222,12 @@ def length_forms(points: pd.DataFrame, axs: tuple[Axes, Axes], *, task: str, fam
     return axs
 
 
+def _spoken(name: object, *, most: int) -> str:
+    """A name as words of a figure."""
+    return as_drawn(str(name).replace("_", " "), most=most)
+
+
 def _natural(name: object) -> tuple[int, str]:
     """Order by the last number in a name, so that length 10 follows length 9."""
-    digits = "".join(c if c.isdigit() else " " for c in str(name)).split()
-    return (int(digits[-1]) if digits else -1, str(name))
+    digits = "".join(c if c.isdecimal() else " " for c in str(name)).split()
+    return (int(digits[-1][:_MOST_DIGITS]) if digits else -1, str(name))

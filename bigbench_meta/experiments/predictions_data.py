@@ -23,7 +23,7 @@ import msgspec
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.predictions_scores import model_facts
-from bigbench_meta.experiments.rescoring_items import Item, Problem
+from bigbench_meta.experiments.rescoring_items import Item, Problem, as_name
 from bigbench_meta.experiments.rescoring_metrics import edit_distance, exact_match, split_tokens
 from bigbench_meta.experiments.rescoring_read import read_items
 
@@ -188,7 +188,7 @@ def _row(item: Item) -> tuple[object, ...]:
         item.group.family,
         item.group.model,
         item.size.scale,
-        targets[0],
+        as_name(targets[0]),
         len(words[0]),
         len(targets[0]),
         exact_match(output, targets),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from bigbench_meta import __version__
-from bigbench_meta.export.folder import building_folder, fill_run_folder, write_run_folder
+from bigbench_meta.export.folder import building_folder, check_run_folder, fill_run_folder, write_run_folder
 from bigbench_meta.figures.style import FORMATS, figure_bytes, publication_style
 
 if TYPE_CHECKING:
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 
 # Scales of the theory's table: quarter decades over the six around the usual c, so that curves look smooth.
 THEORY_SCALES = np.logspace(6, 12, 25)
-_Name = TypeVar("_Name")
+_Names = TypeVar("_Names", bound=tuple[str, ...])
 # Figures of the predictions are drawn for as many tasks; their tables hold all.
 _MOST_FIGURES = 12
+# So many characters of a name stand in the name of a file; two names, a digest and the ending stay below 100.
+_LONGEST = 32
 # Up to so many verdicts are all told in words; of more, a third for each prediction.
 _MOST_SENTENCES = 12
 
@@ -46,6 +50,7 @@ def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None 
     from bigbench_meta.experiments.theory import equivalent_scale, rise_width, theory_summary, theory_table
     from bigbench_meta.experiments.theory_fit import fit_curves, told
 
+    check_run_folder(out, force=force)
     curves = None if measured is None else load_curves(measured)
     table = theory_table(theory, scales=THEORY_SCALES * theory.c / 1e8, rng=np.random.default_rng(seed))
     summary = theory_summary(table)
@@ -104,7 +109,10 @@ def write_rescored(
             },
             files={},
             provenance=_provenance(
-                "rescore", {"files": [str(file) for file in files], **asdict(settings)}, kind="real", counts=counts
+                "rescore",
+                {"files": [str(file) for file in files], **asdict(settings)},
+                kind="real",
+                counts=counts,
             ),
         )
     compared, equal = int(found.agreement["compared"].sum()), int(found.agreement["equal"].sum())
@@ -157,21 +165,22 @@ def prediction_figures(found: Predictions) -> dict[str, Figure]:
     if "prediction_1_points" in tables:
         points = tables["prediction_1_points"]
         scales = points.groupby("task")["scale"].nunique()
-        for task in _first(scales[scales > 1].index):
-            figures[f"prediction-1-{_safe(task)}"] = figure = Figure(figsize=(9, 3.6), layout="constrained")
+        for (task,), name in _file_names("prediction-1", [(task,) for task in scales[scales > 1].index]).items():
+            figures[name] = figure = Figure(figsize=(9, 3.6), layout="constrained")
             draw.metric_pair(points, tuple(figure.subplots(1, 2)), task=task)
     if "prediction_2_points" in tables:
         families = tables["prediction_2"]
-        for task, own in families[families["verdict"] != "undecided"].groupby("task"):
+        by_task = {str(task): rows for task, rows in families[families["verdict"] != "undecided"].groupby("task")}
+        for (task,), name in _file_names("prediction-2", [(task,) for task in by_task]).items():
             # the subtask with the largest test is where more items show
-            subtask = str(own.sort_values(["n_items", "small_models"]).iloc[-1]["subtask"])
-            figures[f"prediction-2-{_safe(task)}"] = figure = Figure(figsize=(5.6, 4), layout="constrained")
+            subtask = str(by_task[task].sort_values(["n_items", "small_models"]).iloc[-1]["subtask"])
+            figures[name] = figure = Figure(figsize=(5.6, 4), layout="constrained")
             args = (tables["prediction_2_points"], tables["prediction_2_models"], figure.subplots())
-            draw.item_growth(*args, task=str(task), subtask=subtask)
+            draw.item_growth(*args, task=task, subtask=subtask)
     if "prediction_3_points" in tables:
         fitted = tables["prediction_3_points"].dropna(subset=["fitted_accuracy"])
-        for task, family in _first(list(dict.fromkeys(zip(fitted["task"], fitted["family"], strict=True)))):
-            name = f"prediction-3-{_safe(task)}-{_safe(family)}"
+        pairs = list(dict.fromkeys(zip(fitted["task"], fitted["family"], strict=True)))
+        for (task, family), name in _file_names("prediction-3", pairs).items():
             figures[name] = figure = Figure(figsize=(9, 3.6), layout="constrained")
             points = tables["prediction_3_points"]
             draw.length_forms(points, tuple(figure.subplots(1, 2)), task=task, family=family)
@@ -192,12 +201,24 @@ def _drawable(found: Predictions) -> int:
     return count
 
 
-def _first(names: Iterable[_Name]) -> list[_Name]:
-    return list(names)[:_MOST_FIGURES]
+def _file_names(kind: str, keys: Sequence[_Names]) -> dict[_Names, str]:
+    """Names of the figures' files, without ending, for the first of ``keys``.
+
+    Letters and digits are kept. A digest follows where names would be equal then, also to a disk that does not tell
+    small letters from capital ones, and where a name is too long to be kept.
+    """
+    plain = {key: "-".join([kind, *(_plain(name) for name in key)]) for key in keys}
+    seen = Counter(name.casefold() for name in plain.values())
+    names: dict[_Names, str] = {}
+    for key in list(keys)[:_MOST_FIGURES]:
+        kept = seen[plain[key].casefold()] == 1 and max(len(name) for name in key) <= _LONGEST
+        digest = hashlib.sha256("\0".join(key).encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        names[key] = plain[key] if kept else f"{plain[key]}-{digest}"
+    return names
 
 
-def _safe(name: object) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in str(name))[:120]
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)[:_LONGEST]
 
 
 def _figure_files(figures: Mapping[str, Figure]) -> dict[str, bytes]:

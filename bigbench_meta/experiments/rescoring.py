@@ -31,7 +31,7 @@ from bigbench_meta.experiments.rescoring_check import (
     Preference,
     RecordedScore,
 )
-from bigbench_meta.experiments.rescoring_items import LEFT_OUT, Group, Item, Problem, Size
+from bigbench_meta.experiments.rescoring_items import LEFT_OUT, Group, Item, Problem, Size, as_name
 from bigbench_meta.experiments.rescoring_metrics import HEAVY, REGISTERED, TokenUnit, split_tokens
 from bigbench_meta.experiments.rescoring_read import read_items
 from bigbench_meta.experiments.rescoring_totals import ItemScorer, Totals
@@ -142,9 +142,9 @@ def rescore_file(
         Given batches of rows of the table of items: file, query, index, the key columns, lengths and every metric.
     """
     scorer = ItemScorer(frozenset(settings.metrics), unit=settings.unit)
-    found = FileScores(str(path))
+    found = FileScores(as_name(str(path)))
     problems = BoundedRows[Problem](found.problems, lambda problem: problem.problem)
-    comparison = Comparison(str(path))
+    comparison = Comparison(as_name(str(path)))
     batch: list[ItemRow] = []
     for part in read_items(path):
         if isinstance(part, Problem):
@@ -156,7 +156,7 @@ def rescore_file(
             values = _score(part, scorer, found, problems, settings)
             comparison.compare_item(part, values)
             if on_items:
-                batch.append(_row(part, values, settings, file=str(path)))
+                batch.append(_row(part, values, settings, file=as_name(str(path))))
                 if len(batch) >= BATCH_ROWS:
                     on_items(batch)
                     batch = []
@@ -164,9 +164,11 @@ def rescore_file(
         on_items(batch)
     for problem, count in problems.unlisted():
         more = f"{count} more of: {problem}"
-        found.problems.append(Problem(str(path), "file", more, "see the rows above", "counted, not listed"))
+        found.problems.append(Problem(as_name(str(path)), "file", more, "see the rows above", "counted, not listed"))
     if not found.totals:
-        found.problems.append(Problem(str(path), "file", "nothing to score", "items with a model and a target", "none"))
+        found.problems.append(
+            Problem(as_name(str(path)), "file", "nothing to score", "items with a model and a target", "none")
+        )
     found.preferred = comparison.preferences(found.totals)
     comparison.compare_scores(found.totals)
     found.disagreements, found.agreement = comparison.disagreements, comparison.agreement()

@@ -14,7 +14,7 @@ import zlib
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from bigbench_meta.errors import LoadError
-from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, FieldError, Item, Problem, item_of_record
+from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, FieldError, Item, Problem, as_name, item_of_record
 from bigbench_meta.experiments.rescoring_json import VALUE_CHARS, JsonStream, JsonStreamError
 from bigbench_meta.experiments.rescoring_logs import log_items, read_head, recorded_scores
 
@@ -64,14 +64,22 @@ def read_items(path: Path, *, names: Mapping[str, str] | None = None) -> Iterato
         yield from read(path, own)
     except JsonStreamError as err:
         where = f"character {err.fault.position}"
-        yield Problem(str(path), where, err.fault.message, "JSON as BIG-bench writes it", "rest of the file left out")
+        yield Problem(
+            as_name(str(path)), where, err.fault.message, "JSON as BIG-bench writes it", "rest of the file left out"
+        )
     except FieldError as err:
-        yield Problem(str(path), "file", err.problem, err.expected, "file left out")
+        yield Problem(as_name(str(path)), "file", err.problem, err.expected, "file left out")
     except UnicodeDecodeError as err:
-        yield Problem(str(path), "file", f"not UTF-8: {err.reason}", "text in UTF-8", "rest of the file left out")
+        yield Problem(
+            as_name(str(path)), "file", f"not UTF-8: {err.reason}", "text in UTF-8", "rest of the file left out"
+        )
     except _DAMAGE as err:
         yield Problem(
-            str(path), "file", f"packed data is damaged: {err}", "a whole gzip or xz file", "rest of the file left out"
+            as_name(str(path)),
+            "file",
+            f"packed data is damaged: {err}",
+            "a whole gzip or xz file",
+            "rest of the file left out",
         )
 
 
@@ -95,7 +103,7 @@ def _json_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem |
     if kind == "log":
         head = read_head(lambda: _opened(path))
         yield from recorded_scores(head)
-        yield from log_items(lambda: _opened(path), head, file=str(path))
+        yield from log_items(lambda: _opened(path), head, file=as_name(str(path)))
         return
     if kind == "array":
         with _opened(path) as stream:
@@ -128,7 +136,7 @@ def _array_items(text: JsonStream, path: Path, own: Mapping[str, str]) -> Iterat
         try:
             yield item_of_record(_renamed(text.value(), own), index=number, task=_name(path))
         except FieldError as err:
-            yield Problem(str(path), f"element {number}", err.problem, err.expected, "element left out")
+            yield Problem(as_name(str(path)), f"element {number}", err.problem, err.expected, "element left out")
     text.end()
 
 
@@ -138,7 +146,9 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
         number += 1
         where = f"line {number}"
         if not line.endswith(b"\n") and len(line) >= VALUE_CHARS:
-            yield Problem(str(path), where, f"longer than {VALUE_CHARS} bytes", "one record a line", "line left out")
+            yield Problem(
+                as_name(str(path)), where, f"longer than {VALUE_CHARS} bytes", "one record a line", "line left out"
+            )
             while (rest := stream.readline(VALUE_CHARS)) and not rest.endswith(b"\n"):
                 pass
             continue
@@ -148,13 +158,13 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
             record = _renamed(json.loads(line.decode("utf-8")), own)
             yield item_of_record(record, index=number - 1, task=_name(path))
         except FieldError as err:
-            yield Problem(str(path), where, err.problem, err.expected, "line left out")
+            yield Problem(as_name(str(path)), where, err.problem, err.expected, "line left out")
         except RecursionError:
-            yield Problem(str(path), where, "nested too deeply", "one JSON object a line", "line left out")
+            yield Problem(as_name(str(path)), where, "nested too deeply", "one JSON object a line", "line left out")
         except UnicodeDecodeError as err:
-            yield Problem(str(path), where, f"not UTF-8: {err.reason}", "text in UTF-8", "line left out")
+            yield Problem(as_name(str(path)), where, f"not UTF-8: {err.reason}", "text in UTF-8", "line left out")
         except ValueError as err:
-            yield Problem(str(path), where, f"not JSON: {err}", "one JSON object a line", "line left out")
+            yield Problem(as_name(str(path)), where, f"not JSON: {err}", "one JSON object a line", "line left out")
 
 
 def _csv_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
@@ -172,7 +182,9 @@ def _csv_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | 
                 yield from _row_items(rows, path, start, cells=True)
                 start += len(frame)
         except (pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-            yield Problem(str(path), "file", str(err).strip(), "CSV with a header", "rest of the file left out")
+            yield Problem(
+                as_name(str(path)), "file", str(err).strip(), "CSV with a header", "rest of the file left out"
+            )
 
 
 def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
@@ -188,7 +200,7 @@ def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Proble
                 yield from _row_items(rows, path, start, cells=False)
                 start += batch.num_rows
     except (pa.ArrowInvalid, OSError) as err:
-        yield Problem(str(path), "file", f"not Parquet: {err}", "a Parquet table", "rest of the file left out")
+        yield Problem(as_name(str(path)), "file", f"not Parquet: {err}", "a Parquet table", "rest of the file left out")
 
 
 def _row_items(
@@ -199,7 +211,7 @@ def _row_items(
             record = {key: _cell(key, str(value)) for key, value in row.items()} if cells else row
             yield item_of_record(record, index=number, task=_name(path))
         except FieldError as err:
-            yield Problem(str(path), f"row {number}", err.problem, err.expected, "row left out")
+            yield Problem(as_name(str(path)), f"row {number}", err.problem, err.expected, "row left out")
 
 
 def _check_columns(columns: list[str]) -> None:

@@ -1,7 +1,13 @@
 """Tables and pages leave the package here: the run folder, written whole or not at all, and exports for papers."""
 
 from bigbench_meta.export.every_eval_ever import every_eval_ever
-from bigbench_meta.export.folder import as_read_back, check_run_folder, read_run_folder, write_run_folder
+from bigbench_meta.export.folder import (
+    as_read_back,
+    check_run_folder,
+    read_run_folder,
+    require_tables,
+    write_run_folder,
+)
 from bigbench_meta.export.query import select, sql
 from bigbench_meta.export.single import (
     TABLE_FORMATS,
@@ -27,6 +33,7 @@ __all__ = [
     "parquet_bytes",
     "pick_columns",
     "read_run_folder",
+    "require_tables",
     "select",
     "sorted_by_key",
     "sql",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from bigbench_meta.errors import OutputError
-from bigbench_meta.export.tables import csv_bytes, parquet_bytes, read_table, table_of_bytes
+from bigbench_meta.export.tables import csv_bytes, known_table, parquet_bytes, read_table, table_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -85,7 +85,7 @@ def building_folder(out: Path, *, force: bool) -> Iterator[Path]:
         _remove_abandoned(out)
         with _building(out) as building:
             yield building
-            _put_in_place(building, out)
+            _put_in_place(building, out, force=force)
     except OSError as err:
         raise OutputError(
             f"cannot write {out}: {err.strerror or err}; expected a folder with room that you may write to. "
@@ -142,6 +142,29 @@ def read_run_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, ob
     return tables, provenance
 
 
+def require_tables(folder: Path, tables: Mapping[str, pd.DataFrame], *names: str) -> None:
+    """Refuse the tables of a folder that is not from `run`, or that somebody has changed.
+
+    Raises
+    ------
+    OutputError
+        Naming the tables, or columns of them, that are not there.
+    """
+    missing = [f"table {name}" for name in names if name not in tables]
+    missing += [
+        f"column {column} of {name}"
+        for name in names
+        if name in tables and (known := known_table(name)) is not None
+        for column in known.columns
+        if column not in tables[name]
+    ]
+    if missing:
+        some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise OutputError(
+            f"{folder} holds no {some}; expected the folder that `bigbench-meta run --out` wrote, unchanged. Give that one"
+        )
+
+
 def as_read_back(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables as `read_run_folder` will give them once they are written."""
     return {
@@ -172,8 +195,9 @@ def is_run_folder(folder: Path) -> bool:
 
 def _provenance(folder: Path) -> dict[str, object] | None:
     """Content of the folder's provenance file if it is one of ours, else None."""
+    path = folder / PROVENANCE
     try:
-        record = json.loads((folder / PROVENANCE).read_bytes())
+        record = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would never end
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("made_by") == MADE_BY else None
@@ -193,28 +217,48 @@ def check_run_folder(out: Path, *, force: bool) -> None:
         If ``out`` is a file or cannot be made where it would lie, holds anything we did not write, or holds an earlier
         output and ``force`` is not given.
     """
-    _check_place(out)
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out} is a file; expected a folder that does not exist yet. Choose another --out")
-    present = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir())
-    if not present:
-        return
-    provenance = _provenance(out)
-    if provenance is None:
+    try:
+        _check_place(out)
+        if out.exists():
+            _check_contents(out, shown=out, force=force)
+    except OSError as err:  # a name too long, a folder that may not be read
         raise OutputError(
-            f"{out} is not empty and was not made by bigbench-meta (no {PROVENANCE} of ours in it), so it is left alone. "
+            f"{out} cannot be looked at: {err.strerror or err}; expected a folder, or a place for one. Choose another --out"
+        ) from err
+
+
+def _check_contents(folder: Path, *, shown: Path, force: bool) -> None:
+    """Refuse what stands at ``folder`` unless it is empty or, with ``force``, wholly ours; messages call it ``shown``."""
+    if not folder.is_dir():
+        raise OutputError(f"{shown} is a file; expected a folder that does not exist yet. Choose another --out")
+    provenance = _provenance(folder)
+    if provenance is None:
+        if next(_present(folder), None) is None:
+            return
+        raise OutputError(
+            f"{shown} is not empty and was not made by bigbench-meta (no {PROVENANCE} of ours in it), so it is left alone. "
             "Choose another --out"
         )
-    foreign = sorted(set(present) - set(_listed_files(provenance)))
+    foreign = sorted(set(_present(folder)) - set(_listed_files(provenance)))
     if foreign:
-        shown = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
+        some = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
         raise OutputError(
-            f"{out} holds files that bigbench-meta did not write ({shown}), so it is left alone. Move them away or choose another --out"
+            f"{shown} holds files that bigbench-meta did not write ({some}), so it is left alone. Move them away or choose another --out"
         )
     if not force:
-        raise OutputError(f"{out} already holds an earlier output. Give --force to replace it, or another --out")
+        raise OutputError(f"{shown} already holds an earlier output. Give --force to replace it, or another --out")
+
+
+def _present(folder: Path) -> Iterator[str]:
+    """Relative names of everything below ``folder`` that is no folder. Links are named, whatever they lead to."""
+
+    def refused(err: OSError) -> None:
+        raise err
+
+    for place, folders, files in os.walk(folder, onerror=refused):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118 - of os.walk
+        for name in [*files, *links]:
+            yield (Path(place) / name).relative_to(folder).as_posix()
 
 
 def _check_place(out: Path) -> None:
@@ -242,7 +286,7 @@ def _building(out: Path) -> Iterator[Path]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _put_in_place(building: Path, out: Path) -> None:
+def _put_in_place(building: Path, out: Path, *, force: bool) -> None:
     if not out.exists():
         building.rename(out)
         return
@@ -250,8 +294,10 @@ def _put_in_place(building: Path, out: Path) -> None:
     retired.mkdir()
     out.rename(retired / out.name)
     try:
+        # What stands here may not be what was looked at when the work began.
+        _check_contents(retired / out.name, shown=out, force=force)
         building.rename(out)
-    except OSError:
+    except (OSError, OutputError):
         (retired / out.name).rename(out)
         raise
     finally:
@@ -261,18 +307,18 @@ def _put_in_place(building: Path, out: Path) -> None:
 
 def _remove_abandoned(out: Path) -> None:
     """Remove what a killed run left beside ``out``; what a living run is building is locked and stays."""
-    prefix, suffix = f".{out.name}.", ".partial"
-    beside = {path.name.removesuffix(_LOCK) for path in out.parent.iterdir() if path.name.startswith(prefix)}
-    for name in sorted(name for name in beside if name.endswith(suffix)):
-        left = out.with_name(name)
-        lock = FileLock(left.with_name(name + _LOCK), timeout=0)
+    left = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.(partial|retired)({re.escape(_LOCK)})?")
+    beside = {found[0]: found[1] for path in out.parent.iterdir() if (found := left.fullmatch(path.name))}
+    for name in sorted({name.removesuffix(_LOCK) for name, kind in beside.items() if kind == "partial"}):
+        lock = out.with_name(name + _LOCK)
+        if lock.is_symlink() or lock.is_dir():
+            continue  # none of ours
         try:
-            with lock:
-                shutil.rmtree(left, ignore_errors=True)
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(out.with_name(name), ignore_errors=True)
         except Timeout:
             continue
-        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
     if out.exists():
-        for path in list(out.parent.iterdir()):
-            if path.name.startswith(prefix) and path.name.endswith(".retired"):
-                shutil.rmtree(path, ignore_errors=True)
+        for name in sorted(name for name, kind in beside.items() if kind == "retired"):
+            shutil.rmtree(out.with_name(name), ignore_errors=True)

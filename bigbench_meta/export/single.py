@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
@@ -19,7 +20,7 @@ from bigbench_meta.export.tables import csv_bytes, parquet_bytes, sorted_by_key
 from bigbench_meta.export.text import latex_text, markdown_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -132,6 +133,7 @@ def export_records(
     records = every_eval_ever(rows, source=source, retrieved=int(now), kind=kind)
     about = {"table": "results", "query": list(query), "format": "every-eval-ever", "left_out": records.left_out}
     files = {out / name: content for name, content in records.files.items()}
+    _refuse_links(out, files)
     return write_exports(files, about=about, provenance=provenance, force=force)
 
 
@@ -154,11 +156,10 @@ def write_exports(
     OutputError
         If a file is in the way or the disk refuses. Each file is complete or absent.
     """
-    sidecars = {path.with_name(path.name + ".provenance.json"): content for path, content in files.items()}
-    if not force:
-        present = [str(path) for path in [*files, *sidecars] if path.exists()]
-        if present:
-            raise OutputError(f"{', '.join(present[:5])} already exists. Give --force to replace it, or another --out")
+    for path in files:
+        if path.name in ("", ".."):
+            raise OutputError(f"{path} is a folder; expected the name of a file. Choose another --out")
+    _check_targets([target for path in files for target in (path, _sidecar(path))], force=force)
     paths = []
     for path, content in files.items():
         record = {
@@ -171,7 +172,7 @@ def write_exports(
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, content)
-            _replace(path.with_name(path.name + ".provenance.json"), _json(record))
+            _replace(_sidecar(path), _json(record))
         except OSError as err:
             raise OutputError(
                 f"cannot write {path}: {err.strerror or err}; choose another --out or free space"
@@ -180,13 +181,42 @@ def write_exports(
     return paths
 
 
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".provenance.json")
+
+
+def _check_targets(targets: Sequence[Path], *, force: bool) -> None:
+    """Refuse what is no place for a file, before any is written."""
+    try:
+        places = Counter(path.parent.resolve() / path.name for path in targets)
+        present = [path for path in targets if os.path.lexists(path)]
+        odd = [path for path in present if not path.is_symlink() and not path.is_file()]
+    except OSError as err:
+        raise OutputError(f"cannot write there: {err}; expected names of files. Choose another --out") from err
+    twice = [str(path) for path, count in places.items() if count > 1]
+    if twice:
+        raise OutputError(f"{twice[0]} would be written twice; expected a name for each file. Choose another --out")
+    if odd:
+        raise OutputError(f"{odd[0]} is a folder or device; expected the name of a file. Choose another --out")
+    if present and not force:
+        some = ", ".join(map(str, present[:5])) + (f" and {len(present) - 5} more" if len(present) > 5 else "")
+        raise OutputError(f"{some} already exists. Give --force to replace it, or another --out")
+
+
+def _refuse_links(out: Path, files: Iterable[Path]) -> None:
+    """Refuse links below ``out``: they could lead out of it."""
+    for place in sorted({parent for path in files for parent in path.parents if out in parent.parents}):
+        if place.is_symlink():
+            raise OutputError(f"{place} is a link, which could lead out of {out}. Remove it or choose another --out")
+
+
 def _json(record: Mapping[str, object]) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _replace(path: Path, content: bytes) -> None:
     """Write beside the target, then rename: a crash leaves the old file or none."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
         with contextlib.suppress(FileNotFoundError):  # another process was faster
             if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                 left.unlink()

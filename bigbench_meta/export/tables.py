@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Literal
 
 from bigbench_meta import schema
@@ -17,8 +18,20 @@ if TYPE_CHECKING:
 # Table name in the run folder -> its definition; a table without one keeps the order its maker gave it.
 _KNOWN = {"results": schema.RESULTS, "curves": schema.CURVES_ANALYZED, "problems": schema.PROBLEMS}
 
+# Columns of any table that hold names from data: text, though every name in them may look like a number or a date.
+_NAMES = frozenset({
+    "task", "subtask", "family", "model", "metric", "metrics", "hard", "soft", "claim_family", "comparison", "strata",
+    "file", "where", "constant_answer",
+})  # fmt: skip
+
 # A cell that a spreadsheet would run as a formula starts with one of these (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Space before it is passed over; a reader that takes ';', a tab or '|' for the separator begins a cell behind one.
+_FORMULA = re.compile(r"(^|[;\t\r\n|])(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")
+
+
+def known_table(name: str) -> schema.Table | None:
+    """The definition of the table ``name`` of a run folder, if it has one."""
+    return _KNOWN.get(name)
 
 
 def sorted_by_key(name: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +58,7 @@ def csv_bytes(name: str, frame: pd.DataFrame, *, spreadsheet_safe: bool = False)
         The table. It is not modified.
     spreadsheet_safe : bool
         Put a ``'`` before text that a spreadsheet would run as a formula (text columns and headers only; numbers
-        stay as they are). Such a file no longer round-trips, so it is not the default.
+        stay as they are), also behind what a spreadsheet may take for a separator. Such a file no longer round-trips, so it is not the default.
     """
     frame = sorted_by_key(name, frame)
     if spreadsheet_safe:
@@ -114,7 +127,8 @@ def table_of_bytes(file_name: str, content: bytes) -> pd.DataFrame:
         io.BytesIO(content),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
-            column_types={column: arrow.get(word, pa.string()) for column, word in known.items()},
+            column_types=dict.fromkeys(_NAMES, pa.string())
+            | {column: arrow.get(word, pa.string()) for column, word in known.items()},
             null_values=[""],
             strings_can_be_null=True,
         ),
@@ -152,4 +166,4 @@ def _is_text(column: pd.Series) -> bool:
 
 
 def _disarm(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell

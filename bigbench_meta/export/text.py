@@ -16,6 +16,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     '"': r"\textquotedbl{}", "'": "'", "`": r"\textasciigrave{}", "|": r"\textbar{}", "-": "{-}",
+    "[": "{[}", "*": "{*}",  # at the start of a row these would belong to the end of the row before
 }  # fmt: skip
 
 # A file that begins a document only if none has begun: it compiles as it is and can be \input into a paper.
@@ -95,7 +96,8 @@ def escape_markdown(text: str) -> str:
     """``text`` with Markdown's and HTML's special characters replaced; line ends become spaces."""
     flat = re.sub(r"\s+", " ", text)
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]|~#!$@])", r"\\\1", flat)
+    flat = re.sub(r"([\\`*_{}\[\]|~#!$@])", r"\\\1", flat)
+    return re.sub(r":(?=//)|(?<=www)\.", r"\\\g<0>", flat, flags=re.IGNORECASE)  # bare addresses become links, too
 
 
 def shown(cell: object) -> str:

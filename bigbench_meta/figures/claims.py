@@ -31,10 +31,12 @@ def claims_by_metric(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ["n_claimed", "n_tasks", "metric"], ascending=[False, False, True]
     )
     rest = counts[counts["n_claimed"] == 0]
-    labels = [as_drawn(metric) for metric in named["metric"]]
+    labels = [as_drawn(metric, most=40) for metric in named["metric"]]
     claimed, tasks = list(named["n_claimed"]), list(named["n_tasks"])
     if len(rest):
-        labels.append(str(rest["metric"].iloc[0]) if len(rest) == 1 else f"{len(rest)} metrics without a claim")
+        labels.append(
+            as_drawn(rest["metric"].iloc[0], most=40) if len(rest) == 1 else f"{len(rest)} metrics without a claim"
+        )
         claimed.append(0)
         tasks.append(int(rest["n_tasks"].sum()))
     for row, (n_claimed, n_tasks) in enumerate(zip(claimed, tasks, strict=True)):
@@ -94,7 +96,7 @@ def two_metric_share(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.errorbar(share[i], i, xerr=ends, color=INK, capsize=3, linewidth=1, zorder=3)
         words = f"{count[i]} of {total[i]} = {share[i]:.1f}%"
         ax.text(1.5, i, words, va="center", ha="left", size=8, color="#fefefe", weight="bold", zorder=4)
-    ax.set_yticks(range(len(rows)), [as_drawn(group) for group in rows["group"]])
+    ax.set_yticks(range(len(rows)), [as_drawn(group, most=40) for group in rows["group"]])
     ax.invert_yaxis()
     ax.set_xlim(0, 100)
     ax.grid(visible=False, axis="y")
@@ -133,7 +135,7 @@ def odds_ratios(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.scatter(estimate[i], i, s=34, color=CLAIMED if clear else QUIET, marker="D" if clear else "o", zorder=3)
     counts = rows[["cases_in", "cases", "base_in", "base"]].astype("Int64").astype(str).to_numpy()
     labels = [
-        f"{as_drawn(label)}\n{a} of {b} against {c} of {d}"
+        f"{as_drawn(label, most=40)}\n{a} of {b} against {c} of {d}"
         for label, (a, b, c, d) in zip(rows["label"].astype(str), counts, strict=True)
     ]
     ax.axvline(1, color=INK, linewidth=0.9)

@@ -51,7 +51,7 @@ def curve(
         look = chosen[family]
         rows = points[families == family]
         line = rows.groupby("scale", as_index=False)["score"].mean()
-        ax.plot(line["scale"], line["score"], label=f"{as_drawn(family)} (M = {len(line)})", **look)
+        ax.plot(line["scale"], line["score"], label=f"{as_drawn(family, most=40)} (M = {len(line)})", **look)
         if {"low", "high"} <= set(rows.columns):
             band = rows.groupby("scale", as_index=False)[["low", "high"]].mean()
             ax.fill_between(band["scale"], band["low"], band["high"], color=look["color"], alpha=0.18, linewidth=0)
@@ -59,7 +59,7 @@ def curve(
     ax.set_xscale("log")
     ax.set_xlabel("effective parameters")
     metrics = points["metric"].astype(str).unique()
-    ax.set_ylabel(as_drawn(metrics[0]) if len(metrics) == 1 else "score")
+    ax.set_ylabel(as_drawn(metrics[0], most=60) if len(metrics) == 1 else "score")
     if title:
         ax.set_title(title)
     return ax

@@ -131,7 +131,7 @@ def sharp_by_unpredictable(curves: pd.DataFrame, ax: Axes | None = None, *, leve
     ax.axhline(line, color=QUIET, linewidth=0.9, linestyle="--")
     both = known[(x > line) & (y > line)]
     for name, px, py in zip(both["task"].astype(str)[:8], x[both.index][:8], y[both.index][:8], strict=True):
-        ax.annotate(as_drawn(name), (px, py), xytext=(5, 3), textcoords="offset points", size=7, color=INK)
+        ax.annotate(as_drawn(name, most=40), (px, py), xytext=(5, 3), textcoords="offset points", size=7, color=INK)
     ticks = np.array([1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001])
     for axis, values, limit in ((ax.xaxis, x, ax.set_xlim), (ax.yaxis, y, ax.set_ylim)):
         edge = max(1.25 * line, 1.1 * float(values.max()) if len(values) else 0.0)

@@ -66,6 +66,8 @@ def publication_style() -> Iterator[None]:
 def as_drawn(name: object, *, most: int | None = None) -> str:
     r"""A name from data as text of a figure: at most ``most`` characters, no mathematics, no character without a shape.
 
+    A name that starts with ``_`` gets a space before it: legends leave out what starts so.
+
     Examples
     --------
     >>> as_drawn("$x$ 中")
@@ -76,7 +78,7 @@ def as_drawn(name: object, *, most: int | None = None) -> str:
         text = text[: most - 1] + "…"
     known = _shapes()
     text = "".join(c if ord(c) in known and c.isprintable() else "\u25a1" for c in text)
-    return text.replace("$", r"\$")
+    return (f" {text}" if text.startswith("_") else text).replace("$", r"\$")
 
 
 @functools.cache

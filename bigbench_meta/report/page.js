@@ -100,16 +100,19 @@
   let view = null;
 
   function fill(select, values, wanted) {
-    select.replaceChildren(...values.map((value) => element("option", String(value))));
+    // without a value of its own an option's is its text, trimmed
+    select.replaceChildren(...values.map((value) => Object.assign(element("option", String(value)), { value })));
     select.value = values.map(String).includes(String(wanted)) ? wanted : values[0];
     select.disabled = values.length < 2;
   }
 
+  // What a text field makes of a name: it holds no line ends.
+  const typed = (name) => name.replace(/[\r\n]/g, "");
   const unique = (curves, name) => [...new Set(curves.map((curve) => curve[name]))];
 
   // Each choice narrows the next; a former choice stays where it is still possible.
   function narrow(wanted = {}) {
-    let left = data.curves.filter((curve) => curve.task === pick.task.value);
+    let left = data.curves.filter((curve) => typed(curve.task) === pick.task.value);
     if (!left.length) return [];
     for (const name of ["subtask", "metric", "shots"]) {
       fill(pick[name], unique(left, name), wanted[name] ?? pick[name].value);
@@ -147,18 +150,21 @@
     const ink = dark ? "#e8e8e8" : "#1c2126";
     const grid = dark ? "#3a424a" : "#d5dae0";
     const x = { field: "scale", type: "quantitative", title: "effective parameters", scale: { ...($("log-axis").checked ? { type: "log" } : { type: "linear", zero: false }), nice: false, padding: 14 }, axis: { format: "~s", tickCount: 6, grid: !$("log-axis").checked } };
-    const y = { field: "score", type: "quantitative", title: label, scale: { zero: false } };
+    // As a title of its own the name of a metric would become part of expressions, and be evaluated with them.
+    const y = { field: "score", type: "quantitative", axis: { title: { signal: "label" } }, scale: { zero: false } };
     const family = { field: "family", type: "nominal", title: null };
     const spec = {
       $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+      params: [{ name: "label", value: label }],
       data: { values: points },
       width: $("chart").clientWidth,
       height: 330,
       autosize: { type: "fit", contains: "padding" },
       background: null,
       config: {
+        aria: false, // descriptions of marks are expressions; the chart is one image with a label and a table beside it
         font: "system-ui, sans-serif",
-        axis: { labelColor: ink, titleColor: ink, gridColor: grid, domainColor: grid, tickColor: grid, labelFontSize: 12, titleFontSize: 12 },
+        axis: { titleLimit: 320, labelColor: ink, titleColor: ink, gridColor: grid, domainColor: grid, tickColor: grid, labelFontSize: 12, titleFontSize: 12 },
         legend: { labelColor: ink, orient: "top", labelFontSize: 12, columns: window.innerWidth < 640 ? 1 : 4, labelLimit: 260 },
         view: { stroke: null },
         range: { category: ["#3b8fd0", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8a8a"] },

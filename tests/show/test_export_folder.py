@@ -97,6 +97,92 @@ def test_notes_that_someone_put_into_our_folder_are_not_deleted(run_folder, tabl
     assert (run_folder / "my_notes.txt").read_text() == "keep me"
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_that_someone_put_into_a_folder_is_not_lost(tmp_path, run_folder, tables, force):
+    """A link to a folder counts as something, in our own output and in a folder that is empty but for it."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.tex").write_text("years of work")
+    run_folder.mkdir()
+    (run_folder / "link").symlink_to(tmp_path / "theirs")
+    with pytest.raises(OutputError, match=r"not made by bigbench-meta"):
+        _write(run_folder, tables, force=force)
+    (run_folder / "link").unlink()
+    _write(run_folder, tables)
+    (run_folder / "tables" / "link").symlink_to(tmp_path / "theirs")
+    with pytest.raises(OutputError, match=r"did not write \(tables/link\)|--force"):
+        _write(run_folder, tables, force=force)
+    assert _tree(tmp_path / "theirs") == {"thesis.tex": b"years of work"}
+
+
+def test_a_file_of_ours_that_became_a_link_is_replaced_and_not_followed(tmp_path, run_folder, tables):
+    """What a link or a second name of a file leads to keeps its content."""
+    (tmp_path / "theirs").write_text("years of work")
+    _write(run_folder, tables)
+    (run_folder / "report.html").unlink()
+    (run_folder / "report.html").symlink_to(tmp_path / "theirs")
+    (run_folder / "figures/a.svg").unlink()
+    (run_folder / "figures/a.svg").hardlink_to(tmp_path / "theirs")
+    _write(run_folder, tables, force=True, note="new")
+    assert (run_folder / "report.html").read_bytes() == b"<p>x</p>"
+    assert not (run_folder / "report.html").is_symlink()
+    assert (tmp_path / "theirs").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_what_came_into_the_place_while_we_worked_is_left_alone(tmp_path, run_folder, tables, what):
+    """Hours may lie between the first look and the last step, so there is another look then."""
+    theirs = run_folder if what == "folder" else tmp_path / "theirs"
+
+    def work() -> None:
+        with folder_module.building_folder(run_folder, force=True) as building:
+            folder_module.fill_run_folder(building, tables=tables, files={}, provenance={})
+            theirs.mkdir()
+            (theirs / "thesis.tex").write_text("years of work")
+            if what == "link":
+                run_folder.symlink_to(theirs)
+
+    with pytest.raises(OutputError, match=r"not made by bigbench-meta"):
+        work()
+    assert _tree(theirs) == {"thesis.tex": b"years of work"}
+    assert run_folder.is_symlink() == (what == "link")
+    assert {path.name for path in tmp_path.iterdir()} <= {"out", "theirs"}
+
+
+def test_links_that_look_like_what_a_killed_run_left_are_not_followed(tmp_path, run_folder, tables):
+    """Planted beside the output: a link in the place of a lock, of a folder, and a folder of somebody with a like name."""
+    theirs = tmp_path / "theirs"
+    (theirs / "in").mkdir(parents=True)
+    (theirs / "thesis.tex").write_text("years of work")
+    (tmp_path / ".out.00000000.partial.lock").symlink_to(theirs / "thesis.tex")
+    (tmp_path / ".out.00000001.partial").symlink_to(theirs)
+    (tmp_path / ".out.00000002.retired").symlink_to(theirs)
+    (tmp_path / ".out.mine.partial").mkdir()
+    _write(run_folder, tables)
+    _write(run_folder, tables, force=True)
+    assert _tree(theirs) == {"thesis.tex": b"years of work"}
+    assert (tmp_path / ".out.mine.partial").is_dir()
+
+
+@pytest.mark.parametrize("out", ["/", "/etc", "/dev/null", "x" * 300, "/proc/nothing/here", "file/below"])
+def test_places_where_no_folder_can_be_made_are_refused_at_once(tmp_path, monkeypatch, out):
+    """However large what is there: the root of the disk is not walked through."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    start = time.monotonic()
+    with pytest.raises(OutputError, match=r"hoose another --out"):
+        write_run_folder(Path(out), tables={}, files={}, provenance={}, force=True)
+    assert time.monotonic() - start < 5
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_pipe_in_the_place_of_the_provenance_does_not_hang(run_folder, tables):
+    """Nobody will ever write into it."""
+    run_folder.mkdir()
+    os.mkfifo(run_folder / "provenance.json")
+    with pytest.raises(OutputError, match=r"not made by bigbench-meta"):
+        _write(run_folder, tables, force=True)
+
+
 def test_own_earlier_output_needs_force(run_folder, tables):
     """Without force the old output stays; with force it is replaced completely."""
     _write(run_folder, tables, note="old")
@@ -166,7 +252,7 @@ def test_a_failed_swap_puts_the_old_output_back(run_folder, tables, monkeypatch)
 
 def test_what_a_killed_run_left_is_removed_and_a_living_run_is_not(run_folder, tables):
     """The next run clears abandoned folders; one that is locked by a living process stays."""
-    dead = run_folder.parent / ".out.dead.partial"
+    dead = run_folder.parent / ".out.deadbeef.partial"
     dead.mkdir()
     (dead / "half").write_text("x")
     with folder_module._building(run_folder.resolve()) as living:

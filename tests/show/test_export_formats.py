@@ -27,6 +27,8 @@ NASTY = [
     "<b>",
     "a|b",
     "two\nlines",
+    "[5pt]",
+    "*",
     "?`!`--",
     "中文 é",
     '"q"',
@@ -39,7 +41,7 @@ def _table() -> pd.DataFrame:
             "task": NASTY,
             "E": np.linspace(-1.5, 2, len(NASTY)),
             "n": range(len(NASTY)),
-            "emergent": [True, None] * 5 + [False],
+            "emergent": [True, None] * 6 + [False],
         }
     )
 
@@ -52,7 +54,7 @@ def test_latex_escapes_every_special_character():
     assert cells[0] == r"a\_b"
     assert cells[3] == r"\textbackslash{}input\{/etc/passwd\}"
     assert cells[4] == r"\$E=mc\textasciicircum{}2\$"
-    assert cells[9] == r"\texttt{[U+4E2D]}\texttt{[U+6587]} é"
+    assert cells[11] == r"\texttt{[U+4E2D]}\texttt{[U+6587]} é"
 
 
 def test_latex_has_booktabs_rules_and_aligns_numbers():
@@ -75,7 +77,7 @@ def test_latex_compiles_as_it_is_and_inside_a_paper(tmp_path, repeats):
     (tmp_path / "paper.tex").write_text(paper + r"\begin{document}Before. \input{table.tex} After all.\end{document}")
     for name in ("table", "paper"):
         made = subprocess.run(
-            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
+            ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -163,6 +165,38 @@ def test_an_existing_file_is_not_overwritten_without_force(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     export.write_exports({target: b"ours"}, about={}, provenance={}, force=True)
     assert target.read_bytes() == b"ours"
+
+
+def test_a_device_or_a_folder_is_not_replaced_by_a_file(tmp_path):
+    """Force replaces files; a pipe, like a device, is none. A link is replaced, what it leads to is not written."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "theirs").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    for target in (tmp_path / "pipe", tmp_path, Path("/dev/null"), Path(), Path("..")):
+        with pytest.raises(OutputError, match=r"folder.*expected the name of a file\. Choose another --out"):
+            export.write_exports({target: b"x"}, about={}, provenance={}, force=True)
+    with pytest.raises(OutputError, match=r"already exists"):
+        export.write_exports({tmp_path / "link": b"x"}, about={}, provenance={})
+    export.write_exports({tmp_path / "link": b"ours"}, about={}, provenance={}, force=True)
+    assert ((tmp_path / "link").read_bytes(), (tmp_path / "theirs").read_text()) == (b"ours", "mine")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    """However the name is spelled; neither is written."""
+    (tmp_path / "d").mkdir()
+    with pytest.raises(OutputError, match=r"written twice"):
+        export.write_exports({tmp_path / "a.csv": b"1", tmp_path / "d/../a.csv": b"2"}, about={}, provenance={})
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_records_do_not_follow_a_link_out_of_their_folder(tmp_path, results):
+    """A link where a folder of ours should be is refused, with force too."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "data").symlink_to(tmp_path / "theirs")
+    with pytest.raises(OutputError, match=r"is a link"):
+        export.export_records(results, out=tmp_path / "out", provenance={}, force=True)
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", export.TABLE_FORMATS)

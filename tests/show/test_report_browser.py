@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import time
@@ -30,6 +31,37 @@ def page_file(tmp_path_factory, tables):
         )
         html = render_page(page)
     path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+# A metric that would be evaluated if its name stood in an expression, and names that a page may read as something else.
+_METRIC = r"\" + (7 * 7) + \""
+_RENAMED = {
+    "metric": {"multiple_choice_grade": _METRIC, "calibration_multiple_choice_brier_score": "constructor"},
+    "task": {"straight": "  two  spaces\n", "step": "__proto__"},
+    "family": {"GPT": " ", "BIG-G T=0": "F" * 3000},
+}
+
+
+@pytest.fixture(scope="module")
+def hostile_page_file(tmp_path_factory, tables):
+    """A page whose metrics, tasks and families all have hostile names."""
+
+    def renamed(frame):
+        columns = {name: frame[name].cat.rename_categories(names) for name, names in _RENAMED.items()}
+        return frame.assign(subtask=columns["task"], **columns)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bigbench_meta.report.sharpness._GRID", (1, 2))
+        page = compose(
+            {name: renamed(frame) if name in {"results", "curves"} else frame for name, frame in tables.items()},
+            findings=("N" * 3000,),
+            provenance={"source": "S" * 3000},
+            kinds=("user",),
+        )
+        html = render_page(page)
+    path = tmp_path_factory.mktemp("hostile") / "report.html"
     path.write_text(html, encoding="utf-8")
     return path
 
@@ -111,6 +143,33 @@ def test_nothing_from_data_is_markup(page, hostile):
         "return [...document.querySelectorAll('#task-names option')].map((option) => option.value)"
     )
     assert hostile in names
+
+
+def test_the_explorer_shows_every_curve_whatever_its_names(chromium, hostile_page_file):
+    """Each link opens its own curve, names stay text, nothing is evaluated, and long names do not widen the page."""
+    _view(chromium, 390, dark=False)
+    chromium.get(hostile_page_file.as_uri())
+    _wait(chromium, "return document.querySelector('#chart svg') !== null")
+    curves = chromium.execute_script("return JSON.parse(document.getElementById('data').textContent).curves")
+    assert len(curves) == 12
+    for number, curve in enumerate(curves):
+        chromium.execute_script("location.hash = `#curve-${arguments[0]}`", number)
+        shown = """return ['task', 'subtask', 'metric', 'family'].map((name) => document.getElementById(`pick-${name}`).value)"""
+        _wait(chromium, f"{shown.replace('return', 'return (')})[2] === {json.dumps(curve['metric'])}")
+        task, *rest = chromium.execute_script(shown)
+        assert task == curve["task"].replace("\n", "")
+        assert rest == [curve["subtask"], curve["metric"], curve["family"]]
+        assert (
+            chromium.execute_script(
+                "return document.querySelectorAll('#chart svg .mark-symbol.layer_1_marks path').length"
+            )
+            == 6
+        )
+        chart = chromium.execute_script("return document.getElementById('chart').textContent")
+        assert curve["metric"] in chart
+        assert "49" not in chart
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert chromium.get_log("browser") == []
 
 
 def test_every_image_of_the_page_is_drawn(page):
