@@ -15,14 +15,13 @@ on-disk range
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import TableError
 from bigbench_meta.schema import DIRECTIONS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
 COLUMNS = ["metric", "task", "low", "high", "direction", "linearity", "continuous", "source"]
@@ -73,11 +72,14 @@ def metrics(extra: Path | str | None = None) -> pd.DataFrame:
 def _read(path: Path | str) -> pd.DataFrame:
     import pandas as pd
 
-    try:
-        with open(path, encoding="utf-8") as stream:  # noqa: PTH123  (a resource of the package is not always a Path)
-            table = pd.read_csv(stream, dtype={"metric": str, "task": str}, keep_default_na=False, na_values={})
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-        raise TableError(f"the metric registry {path} cannot be read as CSV: {err}") from err
+    from bigbench_meta.loading.cells import csv_frame
+
+    table = csv_frame(
+        Path(path) if isinstance(path, str) else path,
+        expected="columns metric, direction",
+        text=("metric", "task"),
+        missing=False,
+    )
     missing = {"metric", "direction"} - set(table.columns)
     if missing:
         raise TableError(f"{path}: required column(s) {', '.join(sorted(missing))} missing; expected {COLUMNS}")

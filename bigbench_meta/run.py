@@ -252,12 +252,9 @@ def read_items(path: Path) -> pd.DataFrame:
     TableError
         If the file cannot be read or lacks a column.
     """
-    import pandas as pd
+    from bigbench_meta.loading.cells import csv_frame
 
-    try:
-        table = pd.read_csv(path)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-        raise TableError(f"{path}: cannot be read as CSV: {err}; expected columns task, n_items") from err
+    table = csv_frame(path, expected="columns task, n_items", text=("task", "subtask", "family"))
     if "n_items" not in table.columns and "n_items_min" in table.columns:
         table = table.rename(columns={"n_items_min": "n_items"})
     missing = {"task", "n_items"} - set(table.columns)
@@ -276,12 +273,9 @@ def read_lengths(path: Path) -> pd.DataFrame:
     TableError
         If the file cannot be read; what is wrong in it `bigbench_meta.analyze` says.
     """
-    import pandas as pd
+    from bigbench_meta.loading.cells import csv_frame
 
-    try:
-        return pd.read_csv(path, dtype={"task": str, "subtask": str})
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-        raise TableError(f"{path}: cannot be read as CSV: {err}; expected columns task, target_length") from err
+    return csv_frame(path, expected="columns task, target_length", text=("task", "subtask"))
 
 
 def _counts(results: Results, analysis: Analysis) -> dict[str, int]:

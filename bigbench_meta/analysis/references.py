@@ -81,19 +81,13 @@ def human_scores(path: Path | str) -> pd.DataFrame:
     LoadError, TableError
         If the file is not of that form.
     """
-    import pandas as pd
-
+    from bigbench_meta.loading.cells import csv_frame
     from bigbench_meta.sources.human_eval import read_human_scores
 
     path = Path(path)
     if path.suffix == ".pkl":
         return read_human_scores(path)
-    try:
-        table = pd.read_csv(path, dtype={"task": str})
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-        raise TableError(
-            f"{path}: cannot be read as CSV: {err}; expected columns task and one for each kind of rater"
-        ) from err
+    table = csv_frame(path, expected="columns task and one for each kind of rater", text=("task",))
     kinds = [name for name in table.columns if name != "task"]
     wrong = [name for name in kinds if table[name].dtype.kind not in "fiu"]
     if "task" not in table.columns or not kinds or wrong:

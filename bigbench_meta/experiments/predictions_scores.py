@@ -219,12 +219,12 @@ def read_table(path: Path) -> pd.DataFrame:
     TableError
         If it cannot be read.
     """
-    import pandas as pd
+    from bigbench_meta.loading.cells import csv_frame, parquet_table
 
-    try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as err:
-        raise TableError(f"{path}: cannot be read as a table: {err}; expected CSV with a header, or Parquet") from err
+    if path.suffix == ".parquet":
+        frame: pd.DataFrame = parquet_table(path, error=TableError).to_pandas()
+        return frame
+    return csv_frame(path, expected="CSV with a header, or Parquet")
 
 
 def _column(frame: pd.DataFrame, field: str, columns: Mapping[str, str] | None) -> str | None:

@@ -6,13 +6,12 @@ says which. Cells are judged like the values of score files: what is odd becomes
 
 from __future__ import annotations
 
-import csv
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
+from bigbench_meta.loading.cells import Cell, cells_of, csv_text, parquet_table, parsed
 from bigbench_meta.loading.columns import Loaded, Problem
 from bigbench_meta.loading.values import as_number, is_text, shown
 from bigbench_meta.schema import RESULTS, validate
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet")
 REQUIRED = ("task", "metric", "family", "model", "scale", "score")
 
-# All of BIG-bench is below a million rows; this only bounds what a hostile file can ask for.
-MAX_ROWS = 50_000_000
+_EXPECTED = "a header line with " + ", ".join(REQUIRED)
 _NAMES = ("task", "subtask", "family", "model", "metric")
 _DEFAULTS = {
     "subtask": "the task's name",
@@ -43,8 +41,6 @@ _DEFAULTS = {
 # Derived from the other columns, or known from the file itself.
 _NOT_READ = ("score_normalized", "source_file")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-
-Cell = str | int | float | bool | None
 
 
 class _Unusable:
@@ -85,7 +81,7 @@ def read_table(path: Path) -> Loaded:
     if missing:
         raise LoadError(
             f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a table of results needs "
-            f"{', '.join(REQUIRED)}, and may have {', '.join(_DEFAULTS)}"
+            f"{', '.join(REQUIRED)}, and may have {', '.join(_DEFAULTS)}; it has {', '.join(cells)[:300]}"
         )
     problems: list[Problem] = []
     values = {name: _read_column(path.name, name, cells[name], problems) for name in _RULES if name in cells}
@@ -95,67 +91,22 @@ def read_table(path: Path) -> Loaded:
 
 
 def _csv_cells(path: Path) -> tuple[dict[str, list[Cell]], int]:
-    import pandas as pd
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            records = csv.reader(text, strict=True)
-            header = next(records, [])
-            widths = Counter(len(record) for record in records if record)
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=0, index_col=False)
-    except UnicodeDecodeError as err:
-        raise LoadError(f"{path}: not UTF-8 ({err.reason} at byte {err.start}); save it as UTF-8") from err
-    except OSError as err:
-        raise LoadError(f"{path}: cannot be read ({err.strerror or err}); check its permissions") from err
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-        raise LoadError(f"{path}: not a CSV table ({err}); expected a header line and commas between cells") from err
-    repeated = [name for name, times in Counter(header).items() if times > 1]
-    if repeated:
-        raise LoadError(f"{path}: column {repeated[0]!r} stands more than once in the header; name each column once")
-    strange = {width: times for width, times in widths.items() if width != len(header)}
-    if strange:
-        width, times = next(iter(strange.items()))
-        raise LoadError(
-            f"{path}: {times} rows have {width} cells, the header has {len(header)}; quote cells with commas"
-        )
-    cells: dict[str, list[Cell]] = {str(name): [cell or None for cell in frame[name].tolist()] for name in frame}
-    return cells, sum(widths.values())
+    checked = csv_text(path, expected=_EXPECTED, error=LoadError)
+    frame = parsed(path, checked, expected=_EXPECTED, error=LoadError, dtype=str, missing=False)
+    cells: dict[str, list[Cell]] = {name: [] for name in checked.header}
+    for place, name in enumerate(checked.header):
+        if name in RESULTS.columns:
+            cells[name] = [cell or None for cell in frame.iloc[:, place].tolist()]
+    return cells, checked.rows
 
 
 def _parquet_cells(path: Path) -> tuple[dict[str, list[Cell]], int]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-        if file.metadata.num_rows > MAX_ROWS:
-            raise LoadError(f"{path}: {file.metadata.num_rows} rows; at most {MAX_ROWS} are read")
-        wanted = [name for name in file.schema_arrow.names if name in RESULTS.columns]
-        for name in wanted:
-            kind = file.schema_arrow.field(name).type
-            plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-            if not _is_plain(plain):
-                raise LoadError(f"{path}: column {name!r} holds {kind}; expected text, numbers or booleans")
-        table = file.read(columns=wanted)
-    except (pa.ArrowException, OSError) as err:
-        raise LoadError(f"{path}: not a Parquet file that can be read ({str(err)[:200]})") from err
-    cells: dict[str, list[Cell]] = {name: [] for name in file.schema_arrow.names}
-    cells |= {name: table.column(name).to_pylist() for name in wanted}
-    return cells, int(file.metadata.num_rows)
-
-
-def _is_plain(kind: object) -> bool:
-    from pyarrow import types
-
-    tests = (
-        types.is_string,
-        types.is_large_string,
-        types.is_integer,
-        types.is_floating,
-        types.is_boolean,
-        types.is_null,
-    )
-    return any(test(kind) for test in tests)
+    table = parquet_table(path, error=LoadError, wanted=RESULTS.names)
+    with pq.ParquetFile(path) as file:
+        others: dict[str, list[Cell]] = {name: [] for name in file.schema_arrow.names}
+    return others | {name: cells_of(table.column(name)) for name in table.column_names}, int(file.metadata.num_rows)
 
 
 def _name(cell: Cell) -> object:

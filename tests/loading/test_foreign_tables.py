@@ -101,7 +101,7 @@ def test_parquet_that_is_cut_off(tmp_path, size):
 
 def test_parquet_that_promises_many_rows(tmp_path, monkeypatch):
     """The number of rows is limited before any is read."""
-    monkeypatch.setattr("bigbench_meta.loading.tables.MAX_ROWS", 2)
+    monkeypatch.setattr("bigbench_meta.loading.cells.MAX_ROWS", 2)
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table(PLAIN), path)
     with pytest.raises(LoadError, match=r"x\.parquet: 3 rows; at most 2 are read"):

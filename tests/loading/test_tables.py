@@ -121,9 +121,15 @@ a,bleu,f,m6,1,2,many,maybe
     ("text", "expected"),
     [
         ("task,metric\na,b\n", "columns family, model, scale, score missing"),
-        ("", "not a CSV table|missing"),
-        (MINIMAL.replace("scale", "score"), "'score' stands more than once"),
-        (MINIMAL + "navigate,bleu,mine\n", "1 rows have 3 cells, the header has 6"),
+        ("", "cannot be read as CSV: it is empty; expected a header line with task, metric"),
+        (
+            MINIMAL.replace("scale", "score"),
+            'column "score" stands more than once in the header; name each column once',
+        ),
+        (
+            MINIMAL + "navigate,bleu,mine\n",
+            "the row that ends in line 4 has 3 cells and the header has 6; expected as many",
+        ),
         (MINIMAL + "a,b,c,d,1,2,3\n", "cells|not a CSV table"),
         (MINIMAL.encode() + b"\xff,b,c,d,1,2\n", "not UTF-8"),
         (MINIMAL.encode("utf-16"), "not UTF-8"),

@@ -266,18 +266,18 @@ def read_results(path: Path) -> pd.DataFrame:
     TableError
         If a column is missing or of another type.
     """
-    import pandas as pd
+    from bigbench_meta.loading.cells import csv_frame
 
-    try:
-        with path.open(encoding="utf-8") as stream:
-            # Numbers stay text until numpy reads them: not every release of pandas parses to the last digit.
-            frame = pd.read_csv(stream, dtype={name: str for name, word in RESULTS.columns.items() if word == "float"})
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-        raise TableError(f"{path} cannot be read as a table of vision results: {err}") from err
+    # Numbers stay text until numpy reads them: not every release of pandas parses to the last digit.
+    floats = [name for name, word in RESULTS.columns.items() if word == "float"]
+    frame = csv_frame(path, expected="a table of vision results", text=floats)
     missing = [name for name in (*RESULTS.names, "n_items") if name not in frame.columns]
     if missing:
         raise TableError(f"{path}: column(s) {', '.join(missing)} missing; expected a table of vision results")
-    return _typed(frame)
+    try:
+        return _typed(frame)
+    except (ValueError, TypeError) as err:  # of pandas: a cell is no number, or a whole number is missing
+        raise TableError(f"{path}: {err}; expected a table of vision results, as `vision` writes it") from err
 
 
 def shipped() -> pd.DataFrame:
