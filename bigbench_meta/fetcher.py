@@ -14,13 +14,13 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from bigbench_meta.errors import SourceError
+from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.manifest import Manifest, manifest_text, read_manifest, verify, write_text
 from bigbench_meta.progress import Progress
 from bigbench_meta.sources import archive, gitsource
 from bigbench_meta.sources.address import as_url, check_ref, local_path
 from bigbench_meta.sources.cache import cache_folder
-from bigbench_meta.sources.checkout import Checkout, Entry, Skipped
+from bigbench_meta.sources.checkout import Checkout, Entry, Skipped, without_pointers
 from bigbench_meta.sources.folder import list_folder
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ __all__ = ["Checkout", "Entry", "Progress", "Skipped", "fetch"]
 
 log = logging.getLogger(__name__)
 
-_LAYOUT = "expected score files named results/scores_*.json, as in bigbench/benchmark_tasks/<task>/results/"
+_LAYOUT = (
+    "expected score files named results/scores_*.json, as in bigbench/benchmark_tasks/<task>/results/; give the "
+    "repository, folder, commit or archive that has them"
+)
 
 
 def fetch(
@@ -87,6 +90,7 @@ def fetch(
     else:
         path = local_path(text)
         checkout = _from_folder(path, ref, cache) if path.is_dir() else _from_file(path, ref, cache, progress)
+    checkout = without_pointers(checkout)
     if not any(entry.is_result for entry in checkout.entries):
         raise SourceError(f"{checkout.source}: holds no score files; {_LAYOUT}{_first_skipped(checkout)}")
     if checkout.commit is not None and checkout.commit == manifest.commit:
@@ -100,9 +104,15 @@ def _write_lock(checkout: Checkout, manifest: Manifest, cache: Path) -> None:
     """Write beside the cache what the default branch was, once, ready to become the package's manifest."""
     lock = cache / "data_manifest.json"
     text = manifest_text(repository=manifest.repository, commit=checkout.commit, files=checkout.entries)
-    if lock.is_file() and lock.read_text(encoding="utf-8") == text:
-        return
-    write_text(lock, text)
+    try:
+        if lock.is_file() and lock.read_bytes() == text.encode():
+            return
+        write_text(lock, text)
+    except OSError as err:
+        raise FetchError(
+            f"{lock}: the lock of what was fetched cannot be written ({err.strerror}); expected a file in a cache folder of yours: "
+            "make it writable, or choose another cache folder"
+        ) from err
     log.warning(
         "%s: no commit is pinned, so the default branch was taken, at %s; its lock is %s: "
         "commit it as data_manifest.json to make this analysis repeatable",
@@ -135,6 +145,10 @@ def _from_folder(folder: Path, ref: str | None, cache: Path) -> Checkout:
 
 def _from_file(path: Path, ref: str | None, cache: Path, progress: Progress | None) -> Checkout:
     try:
+        if not path.is_file():  # a pipe would be waited for, a device may have no end, and neither can be read twice
+            raise SourceError(
+                f"{path}: is a pipe, socket or device; expected a folder or a regular file: write it to a file first"
+            )
         with path.open("rb") as file:
             start = file.read(20)
     except OSError as err:
@@ -147,6 +161,7 @@ def _from_file(path: Path, ref: str | None, cache: Path, progress: Progress | No
         raise SourceError(f"{path}: only git sources have commits, so ref={ref!r} means nothing; leave it out")
     if not archive.is_archive(path):
         raise SourceError(
-            f"{path}: expected a folder, a git bundle, or a zip or tar archive (gz, bz2, xz); this file is none of them"
+            f"{path}: is {archive.foreign_kind(path) or 'none of what is read here'}; expected a folder, a git bundle, or a zip or "
+            "tar archive (gz, bz2, xz): unpack it yourself if it is an archive, and give the folder that holds the files"
         )
     return gitsource.from_archive(path, cache=cache, progress=progress)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -171,7 +172,8 @@ def is_table(source: str | Path) -> bool:
     from bigbench_meta.loading.tables import SUFFIXES
 
     path = Path(source)
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    # Without an error where the path is too long or may not be looked at: `fetch` says so.
+    return path.suffix.lower() in SUFFIXES and os.path.isfile(path)  # noqa: PTH113
 
 
 def _read(checkout: Checkout, entries: Sequence[Entry]) -> Loaded:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,16 +53,24 @@ def read_manifest(path: Path | None = None) -> Manifest:
     """
     where = packaged_path() if path is None else Path(path)
     try:
-        raw = json.loads(where.read_text(encoding="utf-8"))
+        raw = json.loads(where.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as err:
         raise SourceError(f"{where}: the manifest cannot be read ({err.strerror}); install the package again") from err
-    except ValueError as err:
-        raise SourceError(f"{where}: the manifest is not JSON ({err}); restore it from version control") from err
+    except (ValueError, RecursionError) as err:
+        raise SourceError(f"{where}: the manifest is not plain JSON ({err}); restore it from version control") from err
     problem = _problem(raw)
     if problem:
         raise SourceError(f"{where}: not a manifest: {problem}; write it with scripts/update_manifest.py")
     files = tuple(Entry(path=f["path"], object_id=f["object_id"], size=f["size"]) for f in raw["files"])
     return Manifest(repository=raw["repository"], commit=raw["commit"], files=files)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make a dict of the pairs of a JSON object, none of which may come twice: it would count in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a key stands twice in an object of {', '.join(found)[:100]}")
+    return found
 
 
 def _problem(raw: object) -> str | None:
@@ -85,7 +94,7 @@ def _problem(raw: object) -> str | None:
             or type(file["size"]) is not int
             or file["size"] < 0
         ):
-            return f"`files[{i}]` is {file!r}, expected `path`, a full `object_id` and a `size` in bytes"
+            return f"`files[{i}]` is {reprlib.repr(file)}, expected `path`, a full `object_id` and a `size` in bytes"
     paths = [file["path"] for file in raw["files"]]
     if len(set(paths)) != len(paths):
         return "a path is listed twice"
@@ -115,10 +124,15 @@ def manifest_text(*, repository: str, commit: str | None, files: Iterable[Entry]
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file so that a crash leaves the old one or the new one."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="\n", delete=False) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)  # temporary files are private; this one is to be shared
-    Path(file.name).replace(path)
+    file = tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="\n", delete=False)  # noqa: SIM115
+    try:
+        with file:
+            file.write(text)
+        Path(file.name).chmod(0o644)  # temporary files are private; this one is to be shared
+        Path(file.name).replace(path)
+    except OSError:
+        Path(file.name).unlink()
+        raise
 
 
 def verify(checkout: Checkout, manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from git_server import make_clone
 from hypothesis import HealthCheck, Phase, settings
 
 # A machine that is busy is not a slow function; tests that hang are ended by pytest-timeout.
@@ -30,6 +31,12 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the published data folder ../shared/data is not there")
     return SHARED_DATA
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A clone with one score file."""
+    return make_clone(tmp_path / "clone")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,6 +25,8 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
 
+RESULT = "bigbench/benchmark_tasks/tense/results/scores_a.json"
+
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
     """Write files below a folder."""
@@ -40,6 +42,15 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", *identity, *arguments], cwd=folder, env=CLEAN, check=True, capture_output=True, text=True
     ).stdout.strip()
+
+
+def make_clone(folder: Path, files: dict[str, bytes] | None = None) -> Path:
+    """Make a repository with one commit, by default of one score file."""
+    write(folder, files or {RESULT: b'{"scores": []}'})
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "x")
+    return folder
 
 
 @dataclass

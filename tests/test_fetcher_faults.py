@@ -198,7 +198,7 @@ def test_cache_that_cannot_be_written(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(cache_module.tempfile, "mkdtemp", fail)
-    with pytest.raises(FetchError, match=r"the cache cannot be written .*BIGBENCH_META_CACHE"):
+    with pytest.raises(FetchError, match=r"the cache cannot be used .*BIGBENCH_META_CACHE"):
         fetch(repository, cache_dir=tmp_path / "cache")
     assert [p for p in (tmp_path / "cache").iterdir() if p.is_dir()] == []
 

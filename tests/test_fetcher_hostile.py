@@ -8,22 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from git_server import CLEAN, git, http_server, write
+from git_server import CLEAN, RESULT, git, http_server, write
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError, IntegrityError, SourceError
 from bigbench_meta.fetcher import fetch
-
-RESULT = "bigbench/benchmark_tasks/tense/results/scores_a.json"
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A clone with one score file."""
-    folder = write(tmp_path / "clone", {RESULT: b'{"scores": []}'})
-    git(folder, "init", "-q")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "x")
-    return folder
+from bigbench_meta.sources.checkout import POINTER
 
 
 def test_configuration_hooks_and_filters_of_a_clone_are_not_obeyed(repository: Path, tmp_path: Path) -> None:
@@ -80,7 +69,7 @@ def test_configuration_hooks_and_filters_of_a_clone_are_not_obeyed(repository: P
     lost = checkout.entries[0].object_id
     assert lost is not None
     (repository / ".git/objects" / lost[:2] / lost[2:]).unlink()
-    with pytest.raises(FetchError, match="1 of 1 files are not in this repository"):
+    with pytest.raises(FetchError, match="1 of 1 files are not in this repository or damaged there"):
         fetch(repository, cache_dir=tmp_path / "cache")
     assert not marker.exists()
     # the trap is live: git itself, started in that clone, walks into it
@@ -89,7 +78,7 @@ def test_configuration_hooks_and_filters_of_a_clone_are_not_obeyed(repository: P
 
 
 def test_attributes_submodules_and_links_in_a_commit(repository: Path, tmp_path: Path) -> None:
-    """Filters named in .gitattributes, an LFS pointer, a submodule and a link are data: skipped or handed on, never acted on."""
+    """Filters named in .gitattributes, an LFS pointer, a submodule and a link are data: skipped by name, never acted on."""
     results = "bigbench/benchmark_tasks/tense/results"
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12\n"
     write(
@@ -114,14 +103,15 @@ def test_attributes_submodules_and_links_in_a_commit(repository: Path, tmp_path:
     with http_server(bare.parent) as base:
         for source in (str(repository), str(bare), f"{base}/r.git"):
             checkout = fetch(source, cache_dir=tmp_path / "cache")
-            assert {e.path: c for e, c in checkout.read()} == {
-                RESULT: b'{"scores": []}',
-                f"{results}/scores_pointer.json": pointer,
-            }
+            assert {e.path: c for e, c in checkout.read()} == {RESULT: b'{"scores": []}'}
             assert checkout.skipped == (
                 ("bigbench/benchmark_tasks/linked/results", "is a symbolic link; links are not followed"),
                 (f"{results}/scores_link.json", "is a symbolic link; links are not followed"),
-                (f"{results}/scores_module.json", "is a commit, not a file"),
+                (
+                    f"{results}/scores_module.json",
+                    "is a submodule, which is never fetched: give its own repository as a source",
+                ),
+                (f"{results}/scores_pointer.json", POINTER),
             )
 
 

@@ -12,7 +12,7 @@ from git_server import git, write
 
 from bigbench_meta import manifest as manifest_module
 from bigbench_meta.errors import IntegrityError, SourceError
-from bigbench_meta.manifest import Manifest, manifest_text, packaged_path, read_manifest, verify
+from bigbench_meta.manifest import Manifest, manifest_text, packaged_path, read_manifest, verify, write_text
 from bigbench_meta.sources.checkout import Checkout, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +80,47 @@ def test_missing_or_not_json(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(SourceError, match="restore it from version control"):
         read_manifest(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"repository": "r", "commit": null, "commit": "' + COMMIT + '", "files": []}',
+        '{"repository": "r", "commit": null, "files": [], "files": [{"path": "x", "path": "y"}]}',
+        "[" * 100_000,
+        '{"repository": "r", "commit": null, "files": ["\xff',
+        "",
+    ],
+)
+def test_forged(tmp_path: Path, text: str) -> None:
+    """A key twice, of which one would count in silence, depth without end, and no UTF-8: one error with place and cure."""
+    path = tmp_path / "m.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SourceError, match=r"m\.json: the manifest is not plain JSON \(.+\); restore it"):
+        read_manifest(path)
+
+
+def test_long_values_are_shown_short(tmp_path: Path) -> None:
+    """A message does not carry a megabyte of a forged file."""
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"repository": "r", "commit": COMMIT, "files": [{"path": "x" * 1_000_000}]}))
+    with pytest.raises(SourceError, match=r"`files\[0\]` is") as caught:
+        read_manifest(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the rename fails the old file stays, and nothing is left beside it."""
+    path = tmp_path / "m.json"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_text(path, "new")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("m.json", "old")]
 
 
 def test_verify() -> None:

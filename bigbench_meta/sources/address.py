@@ -22,8 +22,15 @@ _USER = re.compile(r"[A-Za-z0-9_.~%+=][A-Za-z0-9_.~%+=:!$&,;-]*")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]")
 # The short form of ssh, user@host:path. Two characters at least before the colon: one is a drive letter.
 _SCP = re.compile(r"(?:(?P<user>[^@:/]+)@)?(?P<host>[^@:/]{2,}|\[[0-9A-Fa-f:.]+\]):(?P<path>[^:].*)", re.DOTALL)
-_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]*(?:@[^/\s@'\"]*)*@")
-_SECRET_QUERY = re.compile(r"([?&][^=&\s]*(?:token|key|secret|password|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]*(?:@[^/\s@'\"]*)*@")
+# Where the password itself holds a slash, so that what stands before it looks like a host and a port.
+_CREDENTIALS_WITH_SLASH = re.compile(
+    r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*://)(?![^/\s@:]*:[0-9]{1,5}/)[^/\s@:'\"]*:[^@\s'\"]*@(?=[A-Za-z0-9\[])"
+)
+# Of an address without a protocol, or with a slash too few: me:secret@host.
+_CREDENTIALS_ALONE = re.compile(r"(?<![^\s'\"/:(])[^\s/:'\"]+:[^\s/'\"]+@(?=[A-Za-z0-9\[])")
+_CREDENTIALS_OF_SOURCE = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/]*@", re.DOTALL)
+_SECRET_QUERY = re.compile(r"([?&#][^=&\s]*(?:token|key|secret|password|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
 _SHOWN = 300  # characters of a source that a message quotes
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@=-]*")
 
@@ -36,12 +43,14 @@ def redact(text: str) -> str:
     >>> redact("fatal: https://me:secret@example.org/r.git not found")
     'fatal: https://example.org/r.git not found'
     """
-    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub(r"\1", text))
+    text = _CREDENTIALS_WITH_SLASH.sub(r"\1", _CREDENTIALS.sub(r"\1", text))
+    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS_ALONE.sub("", text))
 
 
 def shown(source: str) -> str:
     """Quote a source or ref for a message: without credentials, cut to a line, every odd character escaped."""
-    text = redact(source)
+    # Of a source alone it is known where it begins and ends, so that quotes and spaces cannot hide a password.
+    text = redact(_CREDENTIALS_OF_SOURCE.sub(r"\1", source))
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
@@ -72,11 +81,15 @@ def as_url(source: str) -> str | None:
     if not scp:
         return None
     if (
-        not _HOST.fullmatch(scp["host"])
+        scp["host"].lower() in {*PROTOCOLS, "file", "ftp"}  # a slash too few
+        or "@" in scp["path"].partition("/")[0]  # a password, which would be shown to whoever lists processes
+        or not _HOST.fullmatch(scp["host"])
         or (scp["user"] and not _USER.fullmatch(scp["user"]))
         or scp["path"].startswith("-")
     ):
-        raise SourceError(f"source {quoted}: not a path that exists, and not of the form user@host:path; {_ALLOWED}")
+        raise SourceError(
+            f"source {quoted}: not a path that exists, and neither protocol://host/path nor user@host:path; {_ALLOWED}"
+        )
     return source
 
 

@@ -39,6 +39,12 @@ MAX_MEMBERS = 1_000_000
 _CHUNK = 1 << 20
 _MAX_HEADER = 16 << 20  # of one tar header: extended headers are read into memory whole
 _MAGIC = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
+_FOREIGN = {
+    b"\x28\xb5\x2f\xfd": "a file compressed by zstd", b"7z\xbc\xaf\x27\x1c": "a 7z archive", b"Rar!\x1a\x07": "a RAR archive",
+    b"\x1f\x9d": "a file compressed by compress", b"\x5d\0\0": "a file of lzma alone", b"\x04\x22\x4d\x18": "a file compressed by lz4",
+    b"PAR1": "a Parquet file; a table of results needs a name that ends in .parquet", b"LZIP": "a file compressed by lzip",
+}  # fmt: skip
+_ZIP_METHODS = frozenset([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
     EOFError, ValueError, NotImplementedError, struct.error, OverflowError,
@@ -47,6 +53,7 @@ _DAMAGED = (
 )  # fmt: skip
 
 
+_REPOSITORY = "is a git repository, which is not opened within an archive: unpack it yourself and give its folder"
 _TOO_MANY = "{path}: refused, it has more than {most} members; unpack it yourself if you trust it, and give the folder"
 
 
@@ -62,6 +69,13 @@ class _Member(NamedTuple):
 def is_archive(path: Path) -> bool:
     """Whether a file looks like an archive that can be read here."""
     return _kind(path) is not None
+
+
+def foreign_kind(path: Path) -> str | None:
+    """Name the kind of archive or compressed file that a file is and that is not read here, or None."""
+    with path.open("rb") as file:
+        start = file.read(max(map(len, _FOREIGN)))
+    return next((name for magic, name in _FOREIGN.items() if start.startswith(magic)), None)
 
 
 def _kind(path: Path) -> str | None:
@@ -142,11 +156,33 @@ def _import(path: Path, members: list[_Member], repository: Path, progress: Prog
             )
         else:
             wanted[member.path] = member
+    if not wanted:
+        skipped += [Skipped(name or ".", _REPOSITORY) for name in _repositories(members)]
+    for name in wanted:
+        parent = next((above for above in _folders(name) if above in wanted), None)
+        if parent is not None:  # one of the two would be lost
+            raise FetchError(
+                f"{path}: refused, it holds {parent!r} both as a file and as a folder of {name!r}, and which one counts "
+                "cannot be known; pack it anew"
+            )
     _check_size(path, sum(m.size for m in wanted.values()))
     gitrepo.make_bare(repository)
     commit = _write_commit(path, sorted(wanted.values()), repository, progress)
     (repository / "HEAD").write_text(f"{commit}\n", encoding="ascii")
     (repository / "skipped.json").write_text(json.dumps(sorted(skipped)), encoding="utf-8")
+
+
+def _repositories(members: list[_Member]) -> list[str]:
+    """Folders of an archive that look like git's own, with a HEAD and objects."""
+    names = {member.path for member in members}
+    heads = {name.removesuffix("HEAD") for name in names if name == "HEAD" or name.endswith("/HEAD")}
+    return sorted({head for head in heads if any(name.startswith(f"{head}objects/") for name in names)})
+
+
+def _folders(name: str) -> Iterator[str]:
+    """All folders above a member."""
+    while name := name.rpartition("/")[0]:
+        yield name
 
 
 def _check_size(path: Path, unpacked: int) -> None:
@@ -163,7 +199,7 @@ def _check_size(path: Path, unpacked: int) -> None:
 
 def _write_commit(path: Path, members: list[_Member], repository: Path, progress: Progress | None) -> str:
     """Stream members into ``git fast-import`` as one commit that depends on their names and contents alone."""
-    with tempfile.TemporaryFile() as errors:
+    with gitrepo.scratch() as errors:
         process = gitrepo.start(
             repository,
             ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--done"],
@@ -190,8 +226,7 @@ def _write_commit(path: Path, members: list[_Member], repository: Path, progress
                 with suppress(BrokenPipeError):  # what is left for a git that has gone
                     if stream is not None:
                         stream.close()
-        errors.seek(0)
-        said = errors.read().decode(errors="replace").strip()
+        said = gitrepo.words(errors)
     commit = gitrepo.resolve_commit(repository, "refs/heads/fetched")
     if process.returncode or commit is None:
         raise FetchError(
@@ -242,6 +277,12 @@ def _members(path: Path, scratch: Path) -> Iterator[list[_Member]]:
         file.seek(tar.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError(f"a damaged or missing header at byte {tar.offset}")
+        while rest := file.read(_CHUNK):
+            if rest.strip(b"\0"):
+                raise FetchError(
+                    f"{path}: refused, its tar ends at byte {tar.offset} and something follows that would not be read; "
+                    "expected one archive alone: unpack it yourself (tar --ignore-zeros) and give the folder"
+                )
         yield members
 
 
@@ -250,6 +291,10 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     problem = None
     if info.flag_bits & 1:
         problem = "is encrypted"
+    elif info.compress_type not in _ZIP_METHODS:
+        problem = (
+            f"is compressed by zip method {info.compress_type}, which is not read here; unpack the archive yourself"
+        )
     elif kind not in {0, 0o100000}:
         problem = LINK if kind == 0o120000 else "is not a regular file"
     return _Member(_plain(info.orig_filename), info.file_size, problem, lambda: archive.open(info))

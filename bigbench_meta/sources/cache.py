@@ -24,13 +24,22 @@ _CURE = "choose another cache folder with cache_dir= or the environment variable
 
 
 def cache_folder(chosen: str | os.PathLike[str] | None) -> Path:
-    """Return the cache folder: the argument, else ``BIGBENCH_META_CACHE``, else the operating system's place."""
-    place = os.fspath(chosen) if chosen is not None else os.environ.get("BIGBENCH_META_CACHE")
-    if not place:
-        from platformdirs import user_cache_dir
+    """Return the cache folder: the argument, else ``BIGBENCH_META_CACHE``, else the operating system's place.
 
-        place = user_cache_dir("bigbench-meta", appauthor=False)
-    return Path(place).expanduser().resolve()
+    Raises
+    ------
+    FetchError
+        If that place cannot be told: no home folder, links in a circle.
+    """
+    place = os.fspath(chosen) if chosen is not None else os.environ.get("BIGBENCH_META_CACHE")
+    try:
+        if not place:
+            from platformdirs import user_cache_dir
+
+            place = user_cache_dir("bigbench-meta", appauthor=False)
+        return Path(place).expanduser().resolve()
+    except (RuntimeError, OSError) as err:
+        raise FetchError(f"{place or 'the cache folder'}: cannot be found ({err}); {_CURE}") from err
 
 
 def keep(place: Path, make: Callable[[Path], None]) -> Path:
@@ -39,28 +48,53 @@ def keep(place: Path, make: Callable[[Path], None]) -> Path:
     Raises
     ------
     FetchError
-        If the cache cannot be written (no permission, full disk, read-only).
+        If the cache cannot be used (no permission, full disk, read-only).
     """
-    if place.is_dir():
-        return place
-    try:
-        with _alone(place):
+    if not is_kept(place):
+        with _errors_of_cache(place), _alone(place):
             if not place.is_dir():
                 _make(place, make)
-    except OSError as err:
-        raise FetchError(
-            f"{place.parent}: the cache cannot be written ({err.strerror or err}); make room there, or {_CURE}"
-        ) from err
     return place
 
 
+def is_kept(place: Path) -> bool:
+    """Whether a folder is in the cache.
+
+    Raises
+    ------
+    FetchError
+        If the cache cannot be looked at.
+    """
+    with _errors_of_cache(place):
+        return place.is_dir()
+
+
 def drop(place: Path) -> None:
-    """Remove a kept folder that turned out damaged; it disappears by a rename first, so never by halves."""
-    with _alone(place):
+    """Remove a kept folder that turned out damaged; it disappears by a rename first, so never by halves.
+
+    Raises
+    ------
+    FetchError
+        If the cache cannot be written.
+    """
+    with _errors_of_cache(place), _alone(place):
         if place.is_dir():
             doomed = Path(tempfile.mkdtemp(prefix=f"{place.name}.part-", dir=place.parent))
             place.rename(doomed / "damaged")
             shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def _errors_of_cache(place: Path) -> Iterator[None]:
+    """Say of errors of the disk that they are of the cache."""
+    try:
+        yield
+    except (OSError, NotImplementedError) as err:  # the latter where a file system has no locks
+        reason = err.strerror if isinstance(err, OSError) else None
+        raise FetchError(
+            f"{place.parent}: the cache cannot be used ({reason or err}); expected a folder of yours with room: "
+            f"make it so, or {_CURE}"
+        ) from err
 
 
 def _make(place: Path, make: Callable[[Path], None]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import FetchError, IntegrityError
@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 _ESCAPE = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|[\\\0]|^[A-Za-z]:")
 _GIT_FOLDER = re.compile(r"(?:^|/)\.git(?:/|\Z)", re.IGNORECASE)
 _TASKS_FOLDER = "benchmark_tasks"
-_AS_IT_IS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would translate the ends of lines
+# Windows would translate the ends of lines; a pipe that took the place of a file would be waited for.
+_AS_IT_IS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 LINK = "is a symbolic link; links are not followed"
+SUBMODULE = "is a submodule, which is never fetched: give its own repository as a source"
+POINTER = (
+    "is a Git LFS pointer, not the file, which lies on a server of its own and is never fetched: make a clone with git lfs, "
+    "and give the folder below it"
+)
+_POINTER_START = b"version https://git-lfs.github.com/spec/"
+_POINTER_SIZES = range(120, 200)  # three lines: a version, a digest of 64 digits, a size; no score file is as short
 OUTSIDE = f"is not below a {_TASKS_FOLDER} folder, where others are"
 
 
@@ -114,15 +122,28 @@ class Checkout:
         for entry, content in zip(entries, cat_file(self.root, ids), strict=True):
             if content is None:
                 raise FetchError(
-                    f"{self.source}: {entry.path} (object {entry.object_id}) is no longer in {self.root}; "
+                    f"{self.source}: {entry.path!r} (object {entry.object_id}) is no longer in {self.root}; "
                     "remove that folder and fetch again"
                 )
             if blob_id(content, like=entry.object_id or "") != entry.object_id:
                 raise IntegrityError(
-                    f"{self.source}: {entry.path} does not have the content of its object id {entry.object_id}; "
+                    f"{self.source}: {entry.path!r} does not have the content of its object id {entry.object_id}; "
                     f"the repository is damaged: remove {self.root} and fetch again"
                 )
             yield entry, content
+
+
+def without_pointers(checkout: Checkout) -> Checkout:
+    """Move Git LFS pointers from the entries to what is skipped: they are text about a file that is elsewhere."""
+    short = [entry for entry in checkout.entries if entry.size in _POINTER_SIZES]
+    pointers = {entry for entry, content in checkout.read(short) if content.startswith(_POINTER_START)}
+    if not pointers:
+        return checkout
+    return replace(
+        checkout,
+        entries=tuple(entry for entry in checkout.entries if entry not in pointers),
+        skipped=tuple(sorted([*checkout.skipped, *(Skipped(entry.path, POINTER) for entry in pointers)])),
+    )
 
 
 def _content(name: str, *, expected: int) -> bytes:

@@ -19,7 +19,7 @@ def list_folder(folder: Path) -> Checkout:
     skipped: list[Skipped] = []
     prefix = f"{folder.name}/"  # the folder may be the one named `results` itself
     for path, entry in _walk(folder, ""):
-        if entry.is_symlink() and entry.is_dir():
+        if entry.is_symlink() and _leads_to_folder(entry):
             skipped.append(
                 Skipped(path if is_text(path) else ascii(path), "is a symbolic link to a folder; it is not entered")
             )
@@ -27,9 +27,9 @@ def list_folder(folder: Path) -> Checkout:
             continue
         elif not is_text(path):
             skipped.append(Skipped(ascii(path), "has a name that is not UTF-8"))
-        elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(folder):
+        elif entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(folder):
             skipped.append(Skipped(path, "is a symbolic link that leads out of the folder"))
-        elif not entry.is_file():
+        elif not os.path.isfile(entry.path):  # noqa: PTH113 - unlike the entry's own test, no error for links in a circle
             skipped.append(Skipped(path, "is not a regular file"))
         elif not os.access(entry.path, os.R_OK):
             skipped.append(Skipped(path, "may not be read; change its permissions"))
@@ -39,6 +39,10 @@ def list_folder(folder: Path) -> Checkout:
     skipped += [Skipped(path.removeprefix(prefix), OUTSIDE) for path in left_out]
     entries = tuple(Entry(path, None, sizes[path]) for path in sorted(sizes) if prefix + path in chosen)
     return Checkout(source=str(folder), root=folder, commit=None, entries=entries, skipped=tuple(sorted(skipped)))
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    return os.path.isdir(entry.path)  # noqa: PTH112 - unlike the entry's own test, no error for links in a circle
 
 
 def _walk(folder: Path, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bigbench_meta.errors import SourceError
 from bigbench_meta.sources.address import shown
 from bigbench_meta.sources.gitrepo import OBJECT_ID
+from bigbench_meta.sources.refs import look_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,14 +45,14 @@ def find(folder: Path) -> LocalRepository | None:
     """
     marker = folder / ".git"
     git_dir = folder
-    if marker.is_dir():
-        git_dir = marker
-    elif marker.is_file():
-        text = _start_of(marker, _MAX_PATH)
-        if not text.startswith("gitdir:"):
-            return None
-        git_dir = folder / text.removeprefix("gitdir:").strip()
     try:
+        if marker.is_dir():
+            git_dir = marker
+        elif marker.is_file():
+            text = _start_of(marker, _MAX_PATH)
+            if not text.startswith("gitdir:"):
+                return None
+            git_dir = folder / text.removeprefix("gitdir:").strip()
         if not (git_dir / "HEAD").is_file():
             return None
         common = git_dir / "commondir"
@@ -72,19 +73,16 @@ def read_ref(repository: LocalRepository, name: str) -> str | None:
     Raises
     ------
     SourceError
-        If the repository keeps its refs in a form that is not plain text (reftable), or they cannot be read.
+        If the repository keeps its refs in a form that is not plain text (reftable), or they are damaged or cannot be read.
     """
     if (repository.common_dir / "reftable").is_dir():
         raise SourceError(
             f"{repository.common_dir}: keeps its refs as a reftable, which is not read here; "
             "make a bundle of it (git bundle create results.bundle HEAD) and use that"
         )
-    # The order in which git itself tries a short name.
-    patterns = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/origin/{}")
     try:
         packed = _packed_refs(repository.common_dir / "packed-refs")
-        followed = (_follow(repository, pattern.format(name), packed) for pattern in patterns)
-        return next((found for found in followed if found is not None), None)
+        return look_up(name, lambda full: _follow(repository, full, packed), where=str(repository.common_dir))
     except OSError as err:
         raise SourceError(
             f"{repository.common_dir}: {shown(name)} cannot be looked up ({err.strerror}); expected readable files of "
@@ -92,23 +90,44 @@ def read_ref(repository: LocalRepository, name: str) -> str | None:
         ) from err
 
 
+def branches(repository: LocalRepository) -> set[str]:
+    """Return full names of branches and tags, for a message."""
+    loose = {
+        file.relative_to(repository.common_dir).as_posix()
+        for kind in ("heads", "tags")
+        for file in (repository.common_dir / "refs" / kind).rglob("*")
+        if file.is_file()
+    }
+    return loose | set(_packed_refs(repository.common_dir / "packed-refs"))
+
+
 def _follow(repository: LocalRepository, name: str, packed: dict[str, str]) -> str | None:
     for _ in range(_MAX_LINKS):
         if not _PLAIN_REF.fullmatch(name) or any(part in {"", ".", ".."} for part in name.split("/")):
             return None
-        text = _text_of(repository.git_dir / name) or _text_of(repository.common_dir / name) or packed.get(name, "")
-        if OBJECT_ID.fullmatch(text):
+        loose = _text_of(repository.git_dir / name)
+        loose = _text_of(repository.common_dir / name) if loose is None else loose
+        text = packed.get(name) if loose is None else loose
+        if text is None or OBJECT_ID.fullmatch(text):
             return text
         if not text.startswith("ref:"):
+            if name == "HEAD" or name.startswith("refs/"):  # beside those lie other files, such as `config`
+                raise SourceError(
+                    f"{repository.common_dir}: its {name} is damaged; expected an object id or `ref: refs/...`, got "
+                    f"{shown(text[:60])}: see `git fsck` there, or give a full commit id as ref"
+                )
             return None
         name = text.removeprefix("ref:").strip()
     return None
 
 
-def _text_of(file: Path) -> str:
-    """Content of a loose ref; empty if it is no regular file (a link could lead anywhere)."""
-    if file.is_symlink() or not file.is_file():
-        return ""
+def _text_of(file: Path) -> str | None:
+    """Content of a loose ref; None if it is no regular file. Of a link only its text counts: it could lead anywhere."""
+    if file.is_symlink():
+        target = str(file.readlink())
+        return f"ref: {target}" if target.startswith("refs/") else None  # how git once wrote symbolic refs
+    if not file.is_file():
+        return None
     return _start_of(file, _MAX_PATH).strip()  # no ref is longer
 
 
@@ -125,6 +144,15 @@ def _packed_refs(file: Path) -> dict[str, str]:
         raise SourceError(
             f"{file}: is larger than {_MAX_TEXT} bytes, which no list of refs is; check where it comes from"
         )
-    lines = text.splitlines()
-    pairs = (line.split(" ", 1) for line in lines if line[:1] not in {"#", "^", ""})
-    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
+    refs: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        object_id, _, name = line.partition(" ")
+        if line[:1] in {"#", "^", ""}:
+            continue
+        if not (OBJECT_ID.fullmatch(object_id) and name):
+            raise SourceError(
+                f"{file}: line {number} is damaged; expected an object id and the name of a ref, got {shown(line[:60])}: "
+                "see `git fsck` there, or fetch from another copy"
+            )
+        refs[name] = object_id
+    return refs

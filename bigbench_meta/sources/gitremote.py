@@ -9,13 +9,26 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.sources.address import protocol, redact
-from bigbench_meta.sources.gitrepo import OBJECT_ID, environment, id_list, resolve_commit, write_config
+from bigbench_meta.sources.gitrepo import (
+    MAX_FILE,
+    MAX_MEMORY,
+    NO_GIT,
+    OBJECT_ID,
+    command,
+    environment,
+    id_list,
+    resolve_commit,
+    write_config,
+)
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,6 +41,12 @@ log = logging.getLogger(__name__)
 
 # A healthy server sends at least a keep-alive every 5 seconds while it works (git's uploadpack.keepAlive).
 STALL_SECONDS = 120.0
+# Words of the server alone, while nothing is counted up: what a large repository takes to enumerate, many times over.
+CHAT_SECONDS = 1200.0
+MAX_CHAT = 16 << 20  # bytes; git's own progress is about 100 kB
+# Of one request: the wanted files of all of BIG-bench, packed, at 5 kB a second.
+MAX_SECONDS = 6 * 3600.0
+_KEPT_LINES = 200  # of what git and the server say, the last
 _TARGET = "refs/fetched/target"  # below refs/heads git refuses annotated tags
 _FETCH = (
     "fetch",
@@ -38,18 +57,32 @@ _FETCH = (
     "--progress",
 )
 _UNSAFE_OPTIONS = ["--upload-pack", "--receive-pack", "--exec", "--config", "-c", "-u"]
+_LINE_BYTES = 1000  # of a line that is kept
+# Of the variables of git in the environment: how the user's network is reached, and who is trusted there.
+_KEPT_VARIABLES = frozenset(
+    ["GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_PROXY_COMMAND"]
+)  # fmt: skip
 _COUNTED = re.compile(r"^(?:remote: )?([A-Z][a-z]+ [a-z]+):\s+\d+% \((\d+)/(\d+)\)")
 # What git says -> what the user can do. The first that matches is used.
 _CURES = (
-    (r"could not read (Username|Password)|Authentication failed|HTTP (401|403)|Permission denied|Host key verification",
+    (r"could not read (Username|Password)|Authentication failed|error: (401|403)|Permission denied|Host key verification",
      "the server wants credentials or refuses yours: nothing is ever asked for here; check the address, or set up access with git first"),
     (r"couldn't find remote ref|not our ref|no such remote ref",
-     "the server has no such branch, tag or commit: give the name of one that it has, or a full commit id"),
-    (r"not found|does not appear to be a git repository|not exported", "check the address"),
+     "the server has no such branch, tag or commit, or is no git server: check the address, and give the name of one that it has, or a full commit id"),
+    (r"not found|does not appear to be a git repository|not exported|access denied|error: (404|410)", "check the address"),
+    (r"error: 3\d\d|unable to update url base from redirection|redirect",
+     "the server sends elsewhere, which is not followed: give the address it leads to if you trust it"),
+    (r"error: (429|5\d\d)", "the server is busy or out of order: try again later"),
     (r"Could not resolve host|Couldn't connect|unable to connect|Connection (refused|timed out|reset)|Network is unreachable",
      "check the network and the address; what was fetched before can be used with offline=True"),
+    (r"SSL|certificate", "the server's certificate does not hold: check the address, and the authorities this machine trusts"),
     (r"No space left", "make room on the disk of the cache folder"),
+    (r"Out of memory|died of signal|invalid index-pack output",
+     f"what the server sends takes more than the limits ({MAX_MEMORY} bytes of memory, {MAX_FILE} in a file) or is no pack: check where it comes from"),
     (r"mismatched algorithms", "the repository names its objects by SHA-256, which cannot be fetched here; make a full clone and use its folder"),
+    (r"dumb http transport", "the server hands out plain files only: make a full clone with git and use its folder"),
+    (r"protocol error|expected .* received|invalid server response|not valid: is this a git repository|HTTP/0.9|hung up",
+     "what the server sent is cut off or no git: check the address, try again"),
 )  # fmt: skip
 
 
@@ -97,51 +130,75 @@ def _talk(
     repository: Path, url: str, arguments: list[str], *, stdin: BinaryIO | None = None, progress: Progress | None
 ) -> str:
     """Run one git command that talks to a server; returns what git said on stderr, progress left out."""
+    wanted, unwanted = _environment(repository, url)
+    # GitPython passes the whole environment on, and to git some variables say something even if they are empty.
+    command_line = command(arguments, without=unwanted)
     try:
         from git import Git
         from git.exc import GitCommandNotFound, UnsafeOptionError, UnsafeProtocolError
     except ImportError as err:  # GitPython looks for git when imported
-        raise FetchError(
-            f"git could not be started ({err}); install git 2.39 or newer and make sure that it is on PATH"
-        ) from err
+        raise FetchError(f"git could not be started ({str(err).splitlines()[0]}); {NO_GIT}") from err
     try:
         Git.check_unsafe_protocols(url)
         Git.check_unsafe_options(options=arguments, unsafe_options=_UNSAFE_OPTIONS)
         process: Any = Git(repository).execute(
-            ["git", *arguments], istream=stdin, as_process=True, shell=False, env=_environment(repository, url)
+            command_line,
+            istream=stdin,
+            as_process=True,
+            shell=False,
+            env=wanted,
+            start_new_session=True,  # its children can be ended with it, and none of them has a terminal to ask at
         )
     except (UnsafeProtocolError, UnsafeOptionError) as err:
-        raise SourceError(f"source {redact(url)!r}: refused by GitPython: {redact(str(err))}") from err
-    except GitCommandNotFound as err:
-        raise FetchError("git was not found; install git 2.39 or newer and make sure that it is on PATH") from err
-    lines = []
+        raise SourceError(
+            f"source {redact(url)!r}: refused by GitPython ({redact(str(err))}); expected a plain address: check it"
+        ) from err
+    except (GitCommandNotFound, OSError) as err:
+        raise FetchError(f"git could not be started ({' '.join(redact(str(err)).split())}); {NO_GIT}") from err
     child: subprocess.Popen[bytes] = process.proc
-    watch = _StallWatch(child)
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    watch = _Watch(child)
     try:
         with watch:
             for line in _lines(child.stderr, watch):
                 counted = _COUNTED.match(line)
                 if counted is None:
-                    lines.append(redact(line))
-                elif progress is not None:
-                    progress(int(counted[2]), int(counted[3]), counted[1].lower())
+                    lines.append(line)
+                else:
+                    watch.counted(line)
+                    if progress is not None:
+                        progress(int(counted[2]), int(counted[3]), counted[1].lower())
             status = child.wait()
     finally:
-        child.kill()  # no effect if it has ended
+        _kill(child)
         child.wait()
         for stream in (child.stdout, child.stderr):
             if stream is not None:
                 stream.close()
-    said = "\n".join(line for line in lines if line.strip())
+    said = redact("\n".join(line for line in lines if line.strip()))
     # A filtered fetch makes the server a "promisor": git would ask it again for every file that was left out.
     write_config(repository)
+    if watch.verdict:
+        raise FetchError(
+            f"{redact(url)}: the server {watch.verdict}; nothing was kept: check the address, try again later"
+        )
     if status:
-        raise _failure(url, said, status, stalled=watch.stalled)
+        raise _failure(url, said, status)
     return said
 
 
-def _environment(repository: Path, url: str) -> dict[str, str]:
-    """Git's variables for talking to `url`: that protocol only, no helper, no prompt, no submodule, no redirect off this machine."""
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Kill a process and its children, one of which may hold the line to the server; no effect if it has ended."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):  # gone, or (macOS) about to be
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _environment(repository: Path, url: str) -> tuple[dict[str, str], list[str]]:
+    """Git's variables for talking to `url`: that protocol only, no helper, no prompt, no submodule, no redirect off this machine.
+
+    Beside those to set, the names of those to take away.
+    """
     scheme = protocol(url)
     settings = {
         "remote.origin.url": url,
@@ -151,57 +208,67 @@ def _environment(repository: Path, url: str) -> dict[str, str]:
         "http.lowSpeedTime": str(int(STALL_SECONDS)),
         "http.followRedirects": "false" if scheme == "http" else "initial",
     }
+    if scheme == "http":
+        settings["http.proxy"] = ""  # what is not encrypted does not leave this machine by way of a proxy either
     wanted = environment(repository, protocol=scheme, settings=settings)
     if not os.environ.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"}:
         wanted["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oConnectTimeout=30"  # batch mode: fail, do not ask
-    # GitPython passes the whole environment on and cannot take a variable out of it, only make it say nothing.
-    kept = wanted.keys() | {
-        "GIT_SSH",
-        "GIT_SSH_COMMAND",
-        "GIT_SSH_VARIANT",
-        "GIT_SSL_CAINFO",
-        "GIT_SSL_CAPATH",
-        "GIT_PROXY_COMMAND",
-    }
-    if "GIT_WORK_TREE" in os.environ:
-        wanted["GIT_WORK_TREE"] = str(repository)  # must be a path; a fetch into a bare repository writes none
-    silenced = {
-        name: "0" if "TRACE" in name else "" for name in os.environ if name.startswith("GIT_") and name not in kept
-    }
-    return silenced | wanted
+    kept = wanted.keys() | _KEPT_VARIABLES
+    return wanted, sorted(name for name in os.environ if name.startswith("GIT_") and name not in kept)
 
 
-def _lines(stream: IO[bytes] | None, watch: _StallWatch) -> Iterator[str]:
+def _lines(stream: IO[bytes] | None, watch: _Watch) -> Iterator[str]:
     """Split what git says into lines; progress ends in a carriage return."""
     assert stream is not None
     rest = b""
     while chunk := os.read(stream.fileno(), 65536):
-        watch.beat()
+        watch.heard(len(chunk))
         *whole, rest = re.split(rb"[\r\n]", rest + chunk)
-        yield from (line.decode("utf-8", "replace") for line in whole)
+        rest = rest[:_LINE_BYTES]
+        yield from (line[:_LINE_BYTES].decode("utf-8", "replace") for line in whole)
     if rest:
         yield rest.decode("utf-8", "replace")
 
 
-class _StallWatch:
-    """Kills a process that has said nothing for too long, so that a dead server ends in an error and not in waiting."""
+class _Watch:
+    """Ends a process whose server is silent, talks and sends nothing, or takes for ever: an error and not waiting."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.stalled = False
+        self.verdict = ""
         self._process = process
-        self._last = time.monotonic()
+        self._begun = self._last = self._moved = time.monotonic()
+        self._chat = 0
+        self._count = ""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def beat(self) -> None:
-        """Note that the process is alive."""
+    def heard(self, size: int) -> None:
+        """Note that something was said."""
         self._last = time.monotonic()
+        self._chat += size
+
+    def counted(self, line: str) -> None:
+        """Note a line that counts what was done; only another one than before is a step."""
+        if line != self._count:
+            self._count, self._moved = line, time.monotonic()
+
+    def _found(self) -> str:
+        now = time.monotonic()
+        if now - self._last > STALL_SECONDS:
+            return f"said nothing for {STALL_SECONDS:g} s"
+        if now - self._moved > CHAT_SECONDS or self._chat > MAX_CHAT:
+            return (
+                f"talked and sent nothing ({self._chat} bytes of words; at most {MAX_CHAT}, and for {CHAT_SECONDS:g} s)"
+            )
+        if now - self._begun > MAX_SECONDS:
+            return f"took more than {MAX_SECONDS:g} s"
+        return ""
 
     def _run(self) -> None:
-        while not self._over.wait(min(1.0, STALL_SECONDS / 4)):
-            if time.monotonic() - self._last > STALL_SECONDS:
-                self.stalled = True
-                self._process.kill()
+        while not self._over.wait(min(0.5, STALL_SECONDS / 4)):
+            self.verdict = self._found()
+            if self.verdict:
+                _kill(self._process)
                 return
 
     def __enter__(self) -> None:
@@ -212,12 +279,8 @@ class _StallWatch:
         self._thread.join()
 
 
-def _failure(url: str, said: str, status: int, *, stalled: bool) -> FetchError:
+def _failure(url: str, said: str, status: int) -> FetchError:
     shown = redact(url)
-    if stalled:
-        return FetchError(
-            f"{shown}: the server said nothing for {STALL_SECONDS:g} s; nothing was kept, try again later"
-        )
     lines = [line.strip() for line in said.splitlines()]
     told = "; ".join(line for line in lines if line.startswith(("fatal:", "error:", "remote: error")))[-1000:]
     if re.search(r"unadvertised object", said):

@@ -12,11 +12,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
+from functools import cache
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from bigbench_meta.errors import FetchError, IntegrityError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +45,9 @@ SAFE_CONFIG = {
     "fetch.writeCommitGraph": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
+    # Packs are looked at through windows: fewer than git's own default, so that large repositories stay below MAX_MEMORY.
+    "core.packedGitWindowSize": "256m",
+    "core.packedGitLimit": "1g",
     "transfer.bundleURI": "false",
 }
 
@@ -46,10 +56,20 @@ SAFE_CONFIG = {
 # is below 200,000 objects, and git's own longest path is 4,096 bytes, most a hundred.
 MAX_FILES = 1_000_000
 MAX_LISTING_BYTES = 256 << 20
+# Of a git process, which holds trees, commits and lists of refs in memory whole: room for the windows above and twice
+# for the largest file that is read (1 GiB); and as many bytes in one file (a pack) as an archive may unpack to.
+MAX_MEMORY = 4 << 30
+MAX_FILE = 32 << 30
+_LIMITS = 'ulimit -v "$1" 2> /dev/null; ulimit -f "$2" 2> /dev/null; shift 2; exec "$@"'
+# Since this version git reads settings from the environment; without them ours would be ignored in silence.
+_OLDEST = (2, 31)
+_ANSWER_SECONDS = 30
+_WORDS = 1000  # bytes of git's words that a message quotes
+NO_GIT = "install git 2.39 or newer and make sure that it is on PATH"
 
 
 class CommandError(FetchError):
-    """A git command ended with an error."""
+    """A git command ended with an error; holds git's words alone, for the caller to say where."""
 
 
 class TreeItem(NamedTuple):
@@ -104,11 +124,23 @@ def make_bare(repository: Path, *, id_length: int = 40, alternate: Path | None =
     """
     for folder in ("objects/info", "objects/pack", "refs/heads"):
         (repository / folder).mkdir(parents=True)
-    (repository / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
-    write_config(repository, id_length=id_length)
-    if alternate is not None:
-        # Quoted, so that a newline or a leading # in the path is part of the path.
-        (repository / "objects/info/alternates").write_bytes(quoted(os.fsencode(alternate)) + b"\n")
+    for name, content in _bare_files(id_length, alternate).items():
+        (repository / name).write_bytes(content)
+
+
+def is_as_made(repository: Path, *, id_length: int, alternate: Path) -> bool:
+    """Whether a bare repository that only looks into another is what :func:`make_bare` has made."""
+    try:
+        files = {name: (repository / name).read_bytes() for name in _bare_files(id_length, alternate)}
+    except OSError:
+        return False
+    return files == _bare_files(id_length, alternate) and (repository / "refs").is_dir()
+
+
+def _bare_files(id_length: int, alternate: Path | None) -> dict[str, bytes]:
+    files = {"HEAD": b"ref: refs/heads/none\n", "config": _config(id_length)}
+    # Quoted, so that a newline or a leading # in the path is part of the path.
+    return files if alternate is None else files | {"objects/info/alternates": quoted(os.fsencode(alternate)) + b"\n"}
 
 
 def quoted(name: bytes) -> bytes:
@@ -118,19 +150,23 @@ def quoted(name: bytes) -> bytes:
 
 def write_config(repository: Path, *, id_length: int = 40) -> None:
     """Give a repository of ours a configuration that names no server and no program."""
+    (repository / "config").write_bytes(_config(id_length))
+
+
+def _config(id_length: int) -> bytes:
     config = "[core]\n\tbare = true\n\trepositoryformatversion = "
     config += "1\n[extensions]\n\tobjectFormat = sha256\n" if id_length == 64 else "0\n"
-    (repository / "config").write_text(config, encoding="ascii")
+    return config.encode("ascii")
 
 
 def start(
     repository: Path, arguments: Sequence[str], *, stdin: IO[bytes] | int, stderr: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    """Start a local git command that cannot reach any network."""
+    """Start a local git command that cannot reach any network, within the limits of memory and file size."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         return subprocess.Popen(
-            ["git", *arguments],
+            command(arguments),
             env=inherited | environment(repository),
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -138,8 +174,64 @@ def start(
             bufsize=1 << 20,
             pipesize=1 << 20,  # room for many score files: both processes stay at work instead of taking turns
         )
-    except FileNotFoundError as err:
-        raise FetchError("git was not found; install git 2.39 or newer and make sure that it is on PATH") from err
+    except OSError as err:
+        raise FetchError(f"git could not be started ({err.strerror}); {NO_GIT}") from err
+
+
+def command(arguments: Sequence[str], *, without: Sequence[str] = ()) -> list[str]:
+    """Return the command line of a git that is held to our limits of memory and file size, with some variables taken away.
+
+    A shell sets the limits and becomes git, so that they hold from its first step, and for what it starts.
+
+    Raises
+    ------
+    FetchError
+        If git is not there, or too old to take its settings from us.
+    """
+    git = _checked_git(os.environ.get("PATH", ""))
+    away = [word for name in without for word in ("-u", name)]
+    line = [*(["env", *away] if away else []), git, *arguments]
+    if not hasattr(resource, "RLIMIT_AS"):
+        return line
+    most = ((resource.RLIMIT_AS, MAX_MEMORY, 1024), (resource.RLIMIT_FSIZE, MAX_FILE, 512))
+    units = [str(_lower(resource.getrlimit(kind)[0], limit) // unit) for kind, limit, unit in most]
+    return ["/bin/sh", "-c", _LIMITS, "git", *units, *line]
+
+
+def _lower(present: int, ours: int) -> int:
+    return ours if present < 0 else min(present, ours)
+
+
+@cache
+def _checked_git(path: str) -> str:
+    """Look once whether git is on a search path and new enough."""
+    git = shutil.which("git", path=path)
+    if git is None:
+        raise FetchError(f"git was not found; {NO_GIT}")
+    try:
+        said = subprocess.run([git, "version"], capture_output=True, check=True, timeout=_ANSWER_SECONDS).stdout
+    except (OSError, subprocess.SubprocessError) as err:
+        raise FetchError(f"{git}: git could not be started ({err}); {NO_GIT}") from err
+    version = re.match(rb"git version ([0-9]+)\.([0-9]+)", said)
+    if version is None or (int(version[1]), int(version[2])) < _OLDEST:
+        raise FetchError(f"{git}: git is too old or none ({said[:60].decode(errors='replace').strip()!r}); {NO_GIT}")
+    return git
+
+
+def scratch() -> BinaryIO:
+    """Make a temporary file that has no name.
+
+    Raises
+    ------
+    FetchError
+        If there is no place for one.
+    """
+    try:
+        return cast("BinaryIO", tempfile.TemporaryFile())
+    except OSError as err:
+        raise FetchError(
+            f"no temporary file could be made ({err.strerror or err}); make room, or name a folder in the environment variable TMPDIR"
+        ) from err
 
 
 def run(repository: Path, *arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> bytes:
@@ -150,14 +242,18 @@ def run(repository: Path, *arguments: str, stdin: IO[bytes] | int = subprocess.D
     CommandError
         With git's own words, if it fails.
     """
-    with tempfile.TemporaryFile() as errors:
+    with scratch() as errors:
         process = start(repository, arguments, stdin=stdin, stderr=errors)
         output, _ = process.communicate()
         if process.returncode:
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
-            raise CommandError(f"git {arguments[0]} failed in {repository}: {said or f'status {process.returncode}'}")
+            raise CommandError(words(errors) or f"git {arguments[0]}: status {process.returncode}")
     return output
+
+
+def words(errors: IO[bytes]) -> str:
+    """Return what git wrote to a file in one line, cut where it goes on too long for a message."""
+    errors.seek(0)
+    return "; ".join(errors.read(_WORDS).decode(errors="replace").split("\n")).strip("; ")
 
 
 def resolve_commit(repository: Path, name: str) -> str | None:
@@ -190,7 +286,7 @@ def list_tree(repository: Path, commit: str) -> list[TreeItem]:
 
 
 def _listing(repository: Path, commit: str) -> bytes:
-    with tempfile.TemporaryFile() as errors:
+    with scratch() as errors:
         process = start(
             repository, ["ls-tree", "-r", "-z", "--full-tree", commit], stdin=subprocess.DEVNULL, stderr=errors
         )
@@ -215,9 +311,7 @@ def _listing(repository: Path, commit: str) -> bytes:
             process.wait()
             output.close()
         if status:
-            errors.seek(0)
-            said = errors.read().decode(errors="replace").strip()
-            raise CommandError(f"git ls-tree failed in {repository}: {said or f'status {status}'}")
+            raise CommandError(words(errors) or f"git ls-tree: status {status}")
     return b"".join(chunks)
 
 
@@ -239,7 +333,7 @@ def cat_file(repository: Path, ids: Sequence[str]) -> Iterator[bytes | None]:
     IntegrityError
         If git finds an object damaged or of another type.
     """
-    with id_list(ids) as listed, tempfile.TemporaryFile() as errors:
+    with id_list(ids) as listed, scratch() as errors:
         process = start(repository, ["cat-file", "--batch", "--buffer"], stdin=listed, stderr=errors)
         output = process.stdout
         assert output is not None
@@ -251,8 +345,7 @@ def cat_file(repository: Path, ids: Sequence[str]) -> Iterator[bytes | None]:
                     continue
                 content = output.read(int(header[2])) if header[1:2] == [b"blob"] and len(header) == 3 else b""
                 if len(header) != 3 or len(content) != int(header[2]) or output.read(1) != b"\n":
-                    errors.seek(0)
-                    said = errors.read().decode(errors="replace").strip() or f"it answered {b' '.join(header)!r}"
+                    said = words(errors) or f"it answered {b' '.join(header)!r}"
                     raise IntegrityError(
                         f"{repository}: object {object_id} cannot be read as a file ({said}); "
                         "the repository is damaged: remove that folder and fetch again"
@@ -269,7 +362,7 @@ def id_list(ids: Sequence[str]) -> BinaryIO:
     bad = next((i for i in ids if not OBJECT_ID.fullmatch(i)), None)
     if bad is not None:
         raise FetchError(f"{bad!r} is not a git object id; expected 40 or 64 hexadecimal digits")
-    listed = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+    listed = scratch()
     listed.write("".join(f"{i}\n" for i in ids).encode("ascii"))
     listed.seek(0)
     return listed

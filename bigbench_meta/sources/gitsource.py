@@ -15,11 +15,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import FetchError, IntegrityError, OfflineError, SourceError
-from bigbench_meta.sources import archive, gitlocal, gitremote, gitrepo
-from bigbench_meta.sources.address import redact
-from bigbench_meta.sources.cache import FORMAT, drop, keep
-from bigbench_meta.sources.checkout import LINK, OUTSIDE, Checkout, Entry, Skipped, blob_id, check_path, choose, is_text
+from bigbench_meta.sources import archive, gitlocal, gitobjects, gitremote, gitrepo
+from bigbench_meta.sources.address import redact, shown
+from bigbench_meta.sources.cache import FORMAT, drop, is_kept, keep
+from bigbench_meta.sources.checkout import (
+    LINK,
+    OUTSIDE,
+    SUBMODULE,
+    Checkout,
+    Entry,
+    Skipped,
+    blob_id,
+    check_path,
+    choose,
+    is_text,
+)
 from bigbench_meta.sources.folder import list_folder
+from bigbench_meta.sources.refs import listed, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,29 +50,45 @@ def from_clone(folder: Path, ref: str | None, *, cache: Path) -> Checkout | None
     repository = gitlocal.find(folder)
     if repository is None:
         return None
-    head = gitlocal.read_ref(repository, "HEAD")
-    if head is None and ref is None:
-        log.warning("%s: has no commit yet, so its files are read as they are on disk", folder)
+    # A full id means itself, whatever a branch may be called.
+    target = ref if ref and gitrepo.OBJECT_ID.fullmatch(ref) else gitlocal.read_ref(repository, ref or "HEAD")
+    if target is None and ref is None:
+        _check_unborn(folder, repository)
         return None
-    found = gitlocal.read_ref(repository, ref) if ref else head
-    id_length = len(found or head or "0" * 40)
+    # The length of ids tells the kind of repository; of an id cut short it is that of the others.
+    id_length = len(target or gitlocal.read_ref(repository, "HEAD") or "0" * 40)
+    gitobjects.check_objects(repository.objects)
     key = hashlib.sha256(os.fsencode(repository.objects)).hexdigest()[:16]
+    place = cache / f"view-{FORMAT}-{id_length}-{key}"
 
     def make(attempt: Path) -> None:
         gitrepo.make_bare(attempt, id_length=id_length, alternate=repository.objects)
 
-    bare = keep(cache / f"view-{FORMAT}-{id_length}-{key}", make)
-    commit = gitrepo.resolve_commit(bare, found or str(ref))
-    if commit is None and found:
+    bare = keep(place, make)
+    if not gitrepo.is_as_made(bare, id_length=id_length, alternate=repository.objects):
+        drop(place)
+        bare = keep(place, make)
+    commit = gitrepo.resolve_commit(bare, target or str(ref))
+    if commit is None and target not in {None, ref}:
         raise IntegrityError(
-            f"{folder}: {ref or 'HEAD'} is {found}, which is not there or no commit; see `git fsck` there, then fetch again"
+            f"{folder}: {ref or 'HEAD'} is {target}, which is not there or no commit; see `git fsck` there, then fetch again"
         )
     if commit is None:
         raise SourceError(f"{folder}: has no commit {ref!r}; `git branch -a` and `git tag` there list what it has")
     checkout = _checkout(bare, commit, source=str(folder))
-    if ref is None and repository.git_dir != folder:
+    if ref is None:
         _warn_of_changes(folder, checkout, since=repository.git_dir / "index")
     return checkout
+
+
+def _check_unborn(folder: Path, repository: gitlocal.LocalRepository) -> None:
+    """Say that there is no commit at HEAD: in a warning where files on disk can be read instead, else in an error."""
+    if repository.git_dir == folder and not list_folder(folder).entries:
+        raise SourceError(
+            f"{folder}: its HEAD names a branch that has no commit; expected a repository with one at HEAD: give a ref that it "
+            f"has ({listed(gitlocal.branches(repository))})"
+        )
+    log.warning("%s: has no commit yet, so its files are read as they are on disk", folder)
 
 
 def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
@@ -72,24 +100,40 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
         with path.open("rb") as file:
             sha256 = b"@object-format=sha256\n" in file.read(200)
         gitrepo.make_bare(attempt, id_length=64 if sha256 else 40)
-        listed = gitrepo.run(attempt, "bundle", "unbundle", str(path)).decode("utf-8", "surrogateescape")
-        heads = {name: object_id for object_id, _, name in (line.partition(" ") for line in listed.splitlines())}
+        try:
+            found = gitrepo.run(attempt, "bundle", "unbundle", str(path)).decode("utf-8", "surrogateescape")
+        except gitrepo.CommandError as err:
+            raise FetchError(
+                f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history: get it again, "
+                "or make it anew with `git bundle create FILE HEAD`"
+            ) from err
+        heads: dict[str, str] = {}
+        for object_id, _, name in (line.partition(" ") for line in found.split("\n")[:-1]):
+            if heads.setdefault(name, object_id) != object_id:
+                raise FetchError(
+                    f"{path}: refused, it lists {shown(name)} twice, and which one counts cannot be known; make it anew"
+                )
         (attempt / "heads.json").write_text(json.dumps(heads), encoding="utf-8")
 
     def open_kept(bare: Path) -> Checkout:
         heads = _read_heads(bare / "heads.json")
-        names = (
-            [f"refs/tags/{ref}", f"refs/heads/{ref}", ref] if ref else ["HEAD", "refs/heads/main", "refs/heads/master"]
-        )
-        target = next((heads[name] for name in names if name in heads), ref)
+        if ref is None:
+            names = ("HEAD", "refs/heads/main", "refs/heads/master")
+            target = next((heads[name] for name in names if name in heads), None)
+        elif gitrepo.OBJECT_ID.fullmatch(ref):  # a full id means itself, whatever a branch may be called
+            target = ref
+        else:
+            target = look_up(ref, heads.get, where=str(path)) or ref
         if target is None and len(set(heads.values())) == 1:
             target = next(iter(heads.values()))
         commit = gitrepo.resolve_commit(bare, target) if target else None
         if commit is None and target in heads.values():
-            raise IntegrityError(f"{path}: commit {target} cannot be read in {bare}; get the bundle and fetch again")
+            raise IntegrityError(
+                f"{path}: its {ref or 'HEAD'} is {target}, which is not in it or no commit; get the bundle again, or give another ref"
+            )
         if commit is None:
             raise SourceError(
-                f"{path}: has no commit {ref or 'HEAD'!r}; it holds {', '.join(sorted(heads)) or 'no ref'}"
+                f"{path}: has no commit {ref or 'HEAD'!r}; it holds {listed(set(heads))}: give one of them as ref"
             )
         return _checkout(bare, commit, source=str(path))
 
@@ -98,14 +142,14 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
 
 def from_url(url: str, ref: str | None, *, cache: Path, offline: bool, progress: Progress | None) -> Checkout:
     """Fetch one commit's score and task files from a server into the cache, once; afterwards read them there."""
-    shown = redact(url)
-    key = hashlib.sha256(f"{shown}\0{ref or 'HEAD'}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    plain = redact(url)
+    key = hashlib.sha256(f"{plain}\0{ref or 'HEAD'}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
     place = cache / f"git-{FORMAT}-{key}"
 
     def make(attempt: Path) -> None:
         if offline:
             raise OfflineError(
-                f"{shown}: {ref or 'HEAD'} is not in the cache {cache} (or damaged there) and offline work was asked for; "
+                f"{plain}: {ref or 'HEAD'} is not in the cache {cache} (or damaged there) and offline work was asked for; "
                 "fetch it once without offline, or use a clone, bundle, folder or archive on this machine"
             )
         _download(attempt, url, ref, progress)
@@ -113,8 +157,8 @@ def from_url(url: str, ref: str | None, *, cache: Path, offline: bool, progress:
     def open_kept(bare: Path) -> Checkout:
         commit = gitrepo.resolve_commit(bare, "HEAD")
         if commit is None or (ref is not None and gitrepo.OBJECT_ID.fullmatch(ref) and commit != ref):
-            raise IntegrityError(f"{shown}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}")
-        return _checkout(bare, commit, source=shown)
+            raise IntegrityError(f"{plain}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}")
+        return _checkout(bare, commit, source=plain)
 
     return _kept(place, make, open_kept)
 
@@ -158,7 +202,7 @@ def _download(repository: Path, url: str, ref: str | None, progress: Progress | 
 
 def _kept(place: Path, make: Callable[[Path], None], open_kept: Callable[[Path], Checkout]) -> Checkout:
     """Open a kept repository, made first if need be; one that turns out damaged is made again, once."""
-    if place.is_dir():
+    if is_kept(place):
         try:
             return open_kept(place)
         except FetchError as err:
@@ -181,13 +225,22 @@ def _read_heads(file: Path) -> dict[str, str]:
 
 def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], list[Skipped]]:
     """Return the object id of each entry of a commit by its path, and what is not read."""
-    items = gitrepo.list_tree(bare, commit)
+    try:
+        items = gitrepo.list_tree(bare, commit)
+    except gitrepo.CommandError as err:
+        raise IntegrityError(
+            f"{source} at {commit}: its list of files cannot be read ({err}); a clone may be damaged (see `git fsck` there) "
+            f"or lack them: make a full clone; else remove {bare} and fetch again"
+        ) from err
     chosen, left_out = choose(item.path for item in items)
     skipped = [Skipped(path, OUTSIDE) for path in left_out]
     files: dict[str, str] = {}
     for item in items:
         if item.mode == "120000" and item.path.rpartition("/")[2] == "results":
             skipped.append(Skipped(item.path if is_text(item.path) else ascii(item.path), LINK))
+        if item.kind == "commit":
+            skipped.append(Skipped(item.path if is_text(item.path) else ascii(item.path), SUBMODULE))
+            continue
         if item.path not in chosen:
             continue
         check_path(item.path, where=f"{source} at {commit}")
@@ -199,8 +252,6 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
             skipped.append(Skipped(ascii(item.path), "has a name that is not UTF-8"))
         elif item.mode == "120000":
             skipped.append(Skipped(item.path, LINK))
-        elif item.kind != "blob":
-            skipped.append(Skipped(item.path, f"is a {item.kind}, not a file"))
         else:
             files[item.path] = item.object_id
     return files, sorted(skipped)
@@ -213,8 +264,8 @@ def _checkout(bare: Path, commit: str, *, source: str) -> Checkout:
     missing = sorted(path for path, object_id in files.items() if object_id not in sizes)
     if missing:
         raise FetchError(
-            f"{source} at {commit}: {len(missing)} of {len(files)} files are not in this repository, first {missing[0]!r} "
-            "(a partial clone leaves them on its server); fetch from the server's URL, or make a full clone"
+            f"{source} at {commit}: {len(missing)} of {len(files)} files are not in this repository or damaged there, first "
+            f"{missing[0]!r} (a partial clone leaves them on its server); fetch from the server's URL, or make a full clone"
         )
     entries = tuple(Entry(path, files[path], sizes[files[path]]) for path in sorted(files))
     return Checkout(source=source, root=bare, commit=commit, entries=entries, skipped=tuple(skipped))
@@ -241,5 +292,5 @@ def _warn_of_changes(folder: Path, checkout: Checkout, *, since: Path) -> None:
             folder,
             checkout.commit,
             len(changed),
-            min(changed),
+            ascii(min(changed)),
         )

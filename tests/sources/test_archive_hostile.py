@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import struct
@@ -11,12 +12,14 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+from git_server import RESULT
 
-from bigbench_meta.errors import FetchError
+from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
 from bigbench_meta.sources import archive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 RESULTS = "bigbench/benchmark_tasks/tense/results"
@@ -171,16 +174,96 @@ def test_zip_with_two_names_for_one_member(tmp_path: Path) -> None:
         fetch(path, cache_dir=tmp_path / "cache")
 
 
-@pytest.mark.parametrize("method", [9, 12, 14, 97, 98, 99])
-def test_zip_of_other_methods(tmp_path: Path, method: int) -> None:
-    """Methods that are not read, and content that is not of its method, are damage."""
-    path = tmp_path / "x.zip"
+def of_method(path: Path, method: int) -> Path:
+    """A zip that says of its stored member that it is compressed in another way."""
     data = stored_zip(path)
     at = data.index(b"PK\x01\x02")
     data[8:10] = data[at + 10 : at + 12] = struct.pack("<H", method)
     path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("method", [12, 14])
+def test_zip_whose_content_is_not_of_its_method(tmp_path: Path, method: int) -> None:
+    """What does not decompress is damage."""
     with pytest.raises(FetchError, match=DAMAGED):
+        fetch(of_method(tmp_path / "x.zip", method), cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("method", [9, 93, 95, 97, 98, 99])
+def test_zip_of_other_methods(tmp_path: Path, method: int) -> None:
+    """A member compressed in a way that is not read is skipped by name, with the method and what to do."""
+    with pytest.raises(
+        SourceError, match=rf"scores_a.json': is compressed by zip method {method}, .* unpack the archive"
+    ):
+        fetch(of_method(tmp_path / "x.zip", method), cache_dir=tmp_path / "cache")
+
+
+def member(name: str, content: bytes = b"{}") -> bytes:
+    """One member of a tar."""
+    return header(name, size=len(content)) + content.ljust(512, b"\0")
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_a_file_that_is_a_folder_too(tmp_path: Path, form: str) -> None:
+    """Of a score file, and one below a folder of the same name, none is lost in silence: both are named."""
+    path = tmp_path / f"x.{form}"
+    names = [f"{RESULTS}/scores_a.json", f"{RESULTS}/scores_a.json/results/scores_b.json"]
+    if form == "tar":
+        path.write_bytes(b"".join(map(member, names)) + bytes(1024))
+    else:
+        with zipfile.ZipFile(path, "w") as made:
+            for name in names:
+                made.writestr(name, "{}")
+    with pytest.raises(
+        FetchError, match=r"'.*scores_a\.json' both as a file and as a folder of '.*scores_b\.json'.*pack it"
+    ):
         fetch(path, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+@pytest.mark.parametrize("tail", ["tar", "zip", "text"])
+def test_something_behind_the_end_of_a_tar(tmp_path: Path, tail: str, compress: Callable[[bytes], bytes]) -> None:
+    """A second archive behind the first is not passed over in silence; zeros there are padding."""
+    first = member(f"{RESULTS}/scores_a.json") + bytes(1024)
+    behind = {"tar": first, "zip": bytes(stored_zip(tmp_path / "in.zip")), "text": b"x"}[tail]
+    path = tmp_path / "x.tar"
+    path.write_bytes(compress(first + bytes(9000)))
+    assert len(fetch(path, cache_dir=tmp_path / "cache").entries) == 1
+    path.write_bytes(compress(first) + (compress(behind) if compress is gzip.compress else behind))
+    with pytest.raises(FetchError, match=r"its tar ends at byte 1\d+ and something follows .*give the folder"):
+        fetch(path, cache_dir=tmp_path / "cache")
+
+
+def test_a_git_repository_in_an_archive(tmp_path: Path, repository: Path) -> None:
+    """A packed bare repository is not opened, and the error says so; beside a work tree it is passed over."""
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(repository / ".git", arcname="results.git")
+    with pytest.raises(SourceError, match=r"first 'results\.git/': is a git repository, .*unpack it yourself"):
+        fetch(path, cache_dir=tmp_path / "cache")
+    with tarfile.open(path, "w") as tar:
+        tar.add(repository, arcname="clone")
+    checkout = fetch(path, cache_dir=tmp_path / "cache")
+    assert ([entry.path for entry in checkout.entries], checkout.skipped) == ([f"clone/{RESULT}"], ())
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"Rar!\x1a\x07\x01", "RAR"),
+        (b"\x1f\x9d\x90", "compress"),
+        (b"PAR1", "Parquet"),
+        (b'{"scores"', "none of what is read here"),
+    ],
+)
+def test_archives_of_other_kinds(tmp_path: Path, start: bytes, kind: str) -> None:
+    """A kind that is not read is named, whatever the file is called, with what to do."""
+    (tmp_path / "x.zip").write_bytes(start + b"x" * 100)
+    with pytest.raises(SourceError, match=f"x.zip: is .*{kind}.*; expected a folder, .*unpack it yourself"):
+        fetch(tmp_path / "x.zip")
 
 
 def test_zip_whose_members_share_their_bytes(tmp_path: Path) -> None:

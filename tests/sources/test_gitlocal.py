@@ -62,12 +62,22 @@ def test_list_of_refs_of_many_gigabytes(folder: Path, tmp_path: Path) -> None:
         fetch(folder, cache_dir=tmp_path / "cache")
 
 
-@pytest.mark.parametrize("head", [b"\xff" * 5_000, b"ref: refs/heads/a b\n", b"ref: refs/heads/../../x", b"ref:", b""])
+@pytest.mark.parametrize(
+    "head", [b"ref: refs/heads/a b\n", b"ref: refs/heads/../../x", b"ref:", b"ref: refs/heads/main"]
+)
 def test_heads_that_name_nothing(folder: Path, tmp_path: Path, head: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """Any bytes in HEAD: no commit, a warning, and the files as they are."""
+    """A branch that is not there, or cannot be: no commit, a warning, and the files as they are."""
     (folder / ".git/HEAD").write_bytes(head)
     assert fetch(folder, cache_dir=tmp_path / "cache").commit is None
     assert "has no commit yet" in caplog.text
+
+
+@pytest.mark.parametrize("head", [b"\xff" * 5_000, b"", b"\0" * 41, b"main\n", b"1" * 39])
+def test_heads_that_are_damaged(folder: Path, tmp_path: Path, head: bytes) -> None:
+    """What is no ref is damage, as after a crash: other files than were asked for are not read instead."""
+    (folder / ".git/HEAD").write_bytes(head)
+    with pytest.raises(SourceError, match=r"folder/\.git: its HEAD is damaged; expected an object id or .*give a full"):
+        fetch(folder, cache_dir=tmp_path / "cache")
 
 
 def test_head_that_is_a_pipe(folder: Path, tmp_path: Path) -> None:
@@ -141,7 +151,7 @@ def test_long_paths_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_objects_borrowed_from_elsewhere(tmp_path: Path) -> None:
-    """A repository whose alternates lead elsewhere gives what its commit's ids say, whoever keeps the objects; pipes there do not hang."""
+    """A repository whose alternates lead elsewhere gives what its commit's ids say, whoever keeps the objects."""
     lender = write(tmp_path / "lender", {RESULT: b"{}"})
     git(lender, "init", "-q")
     git(lender, "add", "-A")
@@ -149,7 +159,7 @@ def test_objects_borrowed_from_elsewhere(tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--shared", str(lender), "borrower")
     alternates = tmp_path / "borrower/.git/objects/info/alternates"
     with alternates.open("a") as file:
-        file.write("/proc/self\n/nowhere\n")
+        file.write(f"/nowhere\n# a remark\n{tmp_path}/a file\n../objects\n")
     checkout = fetch(tmp_path / "borrower", cache_dir=tmp_path / "cache")
     assert [content for _, content in checkout.read()] == [b"{}"]
     alternates.write_text("/nowhere\n")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from git_server import git, http_server, write
+from git_server import RESULT, git, http_server, write
 from sources.test_archive import FILES, pack
 
 from bigbench_meta.errors import FetchError, IntegrityError, SourceError
@@ -24,24 +24,14 @@ from bigbench_meta.sources.checkout import Entry
 if TYPE_CHECKING:
     from pathlib import Path
 
-RESULT = "bigbench/benchmark_tasks/tense/results/scores_a.json"
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A clone with one score file."""
-    folder = write(tmp_path / "clone", {RESULT: b'{"scores": []}'})
-    git(folder, "init", "-q")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "x")
-    return folder
-
 
 def test_a_tree_that_is_gone(repository: Path, tmp_path: Path) -> None:
     """A commit whose trees cannot be read is git's own words in the package's error, not an empty listing."""
     tree = git(repository, "rev-parse", "HEAD^{tree}")
     (repository / ".git/objects" / tree[:2] / tree[2:]).unlink()
-    with pytest.raises(FetchError, match=r"git ls-tree failed in .*: fatal: not a tree object|failed in"):
+    with pytest.raises(
+        FetchError, match=r"clone at \w+: its list of files cannot be read \(fatal: not a tree object\).*git fsck"
+    ):
         fetch(repository, cache_dir=tmp_path / "cache")
 
 
@@ -158,7 +148,9 @@ def test_bundle_that_is_cut_off(repository: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "r.bundle"
     git(repository, "bundle", "create", "-q", str(bundle), "HEAD")
     bundle.write_bytes(bundle.read_bytes()[:-30])
-    with pytest.raises(FetchError, match="git bundle failed in"):
+    with pytest.raises(
+        FetchError, match=r"r\.bundle: the bundle cannot be unpacked \(.+\); expected a whole one .*get it again"
+    ):
         fetch(bundle, cache_dir=tmp_path / "cache")
     assert [found for found in (tmp_path / "cache").iterdir() if found.is_dir()] == []
 
@@ -183,7 +175,7 @@ def test_gitpython_that_refuses_or_finds_no_git(
     assert "hunter2" not in str(caught.value)
     with monkeypatch.context() as patch:
         patch.setattr(Git, "execute", missing)
-        with pytest.raises(FetchError, match="git was not found; install git"):
+        with pytest.raises(FetchError, match=r"git could not be started .*; install git"):
             fetch("https://localhost:9/r", cache_dir=tmp_path / "cache")
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "git", None)
@@ -228,7 +220,7 @@ FILE = {"path": "a", "object_id": "2" * 40, "size": 3}
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "is not JSON"),
+        ("{", "is not plain JSON"),
         ("[]", "expected an object with exactly"),
         (json.dumps({**GOOD, "more": 1}), "expected an object with exactly"),
         (json.dumps({**GOOD, "repository": ""}), "`repository` is ''"),
