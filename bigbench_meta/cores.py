@@ -1,10 +1,18 @@
-"""Independent work on every core: this process takes a share and other processes the rest."""
+"""Independent work on every core: this process takes a share and other processes the rest.
+
+What other processes cannot do, because none can be started or they are killed, this one does alone, and says so.
+"""
 
 from __future__ import annotations
 
 import gc
+import logging
+import os
+import threading
+import time
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from queue import SimpleQueue
@@ -24,8 +32,12 @@ _AHEAD = 2
 # A process without work for so long ends; it is started again when there is some.
 _IDLE_SECONDS = 30
 _OBJECTS_BETWEEN_SEARCHES = 100_000
+# How often another process looks whether the one that started it is still there.
+_LOOK_SECONDS = 1
 # One thread of linear algebra for each process: there is a process for every core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+logger = logging.getLogger(__name__)
 
 
 def on_every_core(
@@ -49,7 +61,8 @@ def on_every_core(
     Notes
     -----
     The other processes take jobs from the front, each one more than it works on; this one takes them from the back, also
-    while the others start. They are kept for the next call.
+    while the others start. They are kept for the next call. Where they cannot start or are killed (out of memory, say), a
+    warning is logged and this process does their jobs too: the results are the same.
 
     Examples
     --------
@@ -60,10 +73,10 @@ def on_every_core(
         workers = _cores() if len(jobs) >= worth else 1
     left = deque(range(len(jobs)))
     ended: SimpleQueue[tuple[int, Future[Result]]] = SimpleQueue()
-    if workers > 1:
-        submit = _others(workers - 1).submit
+    others = _others(workers - 1) if workers > 1 else None
+    if others is not None:
         for _ in range(_AHEAD * (workers - 1)):
-            _hand_out(submit, function, jobs, left=left, ended=ended)
+            _hand_out(others.submit, function, jobs, left=left, ended=ended)
     results: dict[int, Result] = {}
     try:
         while len(results) < len(jobs):
@@ -75,12 +88,17 @@ def on_every_core(
                 results[at] = function(jobs[at])
             else:
                 at, future = ended.get()
-                results[at] = future.result()
+                try:
+                    results[at] = future.result()
+                except BrokenExecutor as err:
+                    if others is not None:
+                        logger.warning("the work of other processes is done in this one: %s", str(err).splitlines()[0])
+                        others = None
+                        _others.cache_clear()
+                    left.append(at)
+                    continue
             if progress is not None:
                 progress(len(results), len(jobs), what)
-    except BrokenExecutor:
-        _others.cache_clear()
-        raise
     finally:
         left.clear()
     return [results[at] for at in range(len(jobs))]
@@ -88,8 +106,17 @@ def on_every_core(
 
 def start_others(*modules: str) -> None:
     """Start a process for every other core and let it import what it will need, while this one goes on."""
-    for _ in range(_cores() - 1):
-        _others(_cores() - 1).submit(_import, modules)
+    count = _cores() - 1
+    others = _others(count) if count else None
+    if others is not None:
+        with suppress(RuntimeError, OSError):  # refused or killed: told when there is work for them
+            for _ in range(count):
+                others.submit(_import, modules)
+
+
+def leave_with(parent: int) -> None:
+    """Let this worker process end as soon as ``parent``, which has started it, is gone: joblib's would wait for ever."""
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 def search_less_for_garbage() -> None:
@@ -103,6 +130,12 @@ def _import(modules: Sequence[str]) -> None:
         import_module(name)
 
 
+def _leave_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
 def _cores() -> int:
     """Count the cores that this process may use."""
     from joblib import cpu_count
@@ -111,11 +144,17 @@ def _cores() -> int:
 
 
 @cache
-def _others(count: int) -> Executor:
+def _others(count: int) -> Executor | None:
     """So many processes of our own: those that joblib keeps for everyone cannot be shared with its `Parallel`."""
     from joblib.externals.loky import ProcessPoolExecutor
 
-    executor: Executor = ProcessPoolExecutor(max_workers=count, env=_ONE_THREAD, timeout=_IDLE_SECONDS)
+    try:
+        executor: Executor = ProcessPoolExecutor(
+            max_workers=count, env=_ONE_THREAD, timeout=_IDLE_SECONDS, initializer=leave_with, initargs=(os.getpid(),)
+        )
+    except OSError as err:  # no semaphores: /dev/shm is full, or not there
+        logger.warning("the work of other processes is done in this one: none can be started: %s", err)
+        return None
     return executor
 
 
@@ -139,7 +178,7 @@ def _hand_out(
 
     try:
         submit(function, jobs[at]).add_done_callback(done)
-    except RuntimeError as err:  # the other processes died: told where the results are gathered
-        broken: Future[Result] = Future()
-        broken.set_exception(err)
-        ended.put((at, broken))
+    except (RuntimeError, OSError) as err:  # the other processes died or cannot start: told where results are gathered
+        lost: Future[Result] = Future()
+        lost.set_exception(BrokenExecutor(f"none can be started: {err}"))
+        ended.put((at, lost))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from collections import defaultdict
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from bigbench_meta.cli import main
 
@@ -85,3 +88,31 @@ def test_workers_import_nothing_from_the_working_folder(tmp_path):
     )  # fmt: skip
     assert not mark.exists()
     assert done.stdout.split("\n")[-3:-1] == ["[1, 2]", "[3]"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/data/x"), "/data/x: no space left where the output goes"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "no space left where the output goes; make room"),
+        (
+            OSError(errno.EIO, "Input/output error", "/data/x"),
+            "/data/x: the device that holds it fails to read or write",
+        ),
+        (OSError(errno.EMFILE, "Too many open files", "/data/x"), "/data/x: more files are open than this process may"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x: Permission denied"),
+        (MemoryError(), "the memory of this machine is not enough"),
+        (BrokenProcessPool("one is gone"), "a process that shared the work was killed"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(monkeypatch, failure, said):
+    """Whatever the system refuses, wherever that is: status 1 and one line that says what, where and what to do."""
+
+    def refused(*_arguments, **_settings):
+        raise failure
+
+    monkeypatch.setattr("bigbench_meta.fetcher.fetch", refused)
+    result = CliRunner().invoke(main, ["fetch", "somewhere"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {said}")
+    assert result.stderr.count("\n") == 1

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 import time
+from functools import cache
 
 import pytest
 from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from bigbench_meta.cores import on_every_core, start_others
+from bigbench_meta.cores import _others, on_every_core, start_others
 
 
 def square(number):
@@ -52,19 +54,50 @@ def test_an_error_anywhere_is_raised(wrong):
     assert on_every_core(abs, [-1, -2, -3], worth=2, workers=2) == [1, 2, 3]
 
 
-def test_a_process_that_dies_is_an_error():
-    """A worker that is killed ends the work with an error that says so; it neither hangs nor leaves a gap."""
+@pytest.mark.parametrize("after", [0, 5])
+def test_work_of_a_process_that_is_killed_is_done_here(caplog, after):
+    """Where the other processes are killed, every result is there all the same, and the log says what happened."""
     here = os.getpid()
 
     def mortal(number):
         time.sleep(0.01)
-        if os.getpid() != here:
-            os._exit(1)
+        if os.getpid() != here and number >= after:
+            os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    with pytest.raises(TerminatedWorkerError):
-        on_every_core(mortal, range(200), worth=2, workers=2)
-    assert on_every_core(abs, [-1, -2, -3], worth=2, workers=2) == [1, 2, 3]
+    assert on_every_core(mortal, range(100), worth=2, workers=3) == list(range(100))
+    assert caplog.messages[0].startswith("the work of other processes is done in this one: ")
+    assert len(caplog.messages) == 1
+    assert {process for _, process in on_every_core(square, range(20), worth=2, workers=2)} > {here}
+
+
+def test_all_work_is_done_here_where_no_process_can_be_started(caplog, monkeypatch):
+    """Without room for semaphores there are no other processes: the results are the same, and the log says so once."""
+
+    def refuse(*_arguments, **_settings):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    _others.cache_clear()
+    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", refuse)
+    start_others("this")
+    for _ in range(2):
+        assert {process for _, process in on_every_core(square, range(20), worth=2, workers=2)} == {os.getpid()}
+    assert caplog.text.count("No space left on device") == 1
+    _others.cache_clear()
+
+
+def test_a_process_that_cannot_be_started_later_is_done_without(caplog, monkeypatch):
+    """The first process is refused when there is work for it, as where a limit of processes is reached."""
+
+    class Refusing:
+        def submit(self, *_arguments):
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    _others.cache_clear()
+    monkeypatch.setattr("bigbench_meta.cores._others", cache(lambda _count: Refusing()))
+    start_others("this")
+    assert on_every_core(abs, range(-20, 0), worth=2, workers=2) == list(range(20, 0, -1))
+    assert "Resource temporarily unavailable" in caplog.text
 
 
 def test_other_processes_are_ready_before_there_is_work():

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ import click
 from bigbench_meta import __version__
 from bigbench_meta.cores import search_less_for_garbage
 from bigbench_meta.errors import BigbenchMetaError, printable
+
+_NO_ROOM = "no space left where the output goes; make room or send it elsewhere"
+# What the system can refuse anywhere, in the words of somebody who has to do something about it.
+_REFUSALS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _NO_ROOM),
+    errno.EMFILE: "more files are open than this process may open; raise the limit (ulimit -n) and run again",
+    errno.EIO: "the device that holds it fails to read or write; look to the device, then run again",
+}
 
 
 class _Group(click.Group):
@@ -28,9 +37,19 @@ class _Group(click.Group):
         except BigbenchMetaError as err:
             raise click.ClickException(" ".join(str(err).split())) from err
         except OSError as err:
-            if err.errno != errno.ENOSPC:
+            if err.errno == errno.EPIPE:  # whoever reads the output has gone: click's to handle
                 raise
-            raise click.ClickException("no space left where the output goes; make room or send it elsewhere") from err
+            where = f"{err.filename}: " if err.filename is not None else ""
+            raise click.ClickException(f"{where}{_REFUSALS.get(err.errno or 0, err.strerror or str(err))}") from err
+        except MemoryError as err:
+            raise click.ClickException(
+                "the memory of this machine is not enough; nothing was left half-written: run again with more of it free"
+            ) from err
+        except BrokenExecutor as err:
+            raise click.ClickException(
+                "a process that shared the work was killed, perhaps for want of memory; nothing was left half-written: "
+                "run again, with fewer processes if they need more memory than there is"
+            ) from err
 
 
 class _OneLine(logging.Formatter):

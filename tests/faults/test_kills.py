@@ -91,6 +91,7 @@ def stages(tmp_path_factory) -> dict[str, Stage]:
         "run": Stage(run, [*run, "--seed", "1"], "made"),
         "load": Stage([*load, "--cache-dir", "CACHE"], None, "made.csv", cache="CACHE"),
         "rescore": Stage(rescore, [*rescore[:-2], "--metric", "case_insensitive_str_match"], "made"),
+        "rescore by two": Stage([*rescore, "--workers", "2"], None, "made"),
     }
 
 
@@ -102,8 +103,22 @@ def at(arguments: list[str], folder: Path) -> list[str]:
     return arguments
 
 
+def alive(groups: list[int]) -> list[str]:
+    """What the processes of these groups are called that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended since
+            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(group) in groups and state != "Z":
+                found.append((stat.parent / "cmdline").read_text())
+    return found
+
+
 def kill_loop(commands: Commands, stage: Stage, tmp_path: Path, *, kills: int, seed: int) -> tuple[int, int]:
-    """Kill a command at drawn times; return how many kills landed, and after how many a whole run was compared."""
+    """Kill a command at drawn times; return how many kills landed, and after how many a whole run was compared.
+
+    Every other kill ends the command alone and leaves the processes that it started to find out by themselves.
+    """
     draw = random.Random(seed)
     seconds, wholes = [], []
     for number, arguments in enumerate([stage.arguments, stage.earlier or stage.arguments]):
@@ -113,6 +128,7 @@ def kill_loop(commands: Commands, stage: Stage, tmp_path: Path, *, kills: int, s
         wholes.append(digests(folder / "out"))
     expected = wholes[0]
     landed = compared = attempts = 0
+    pids = []
     folder = tmp_path / "killed"
     while landed < kills:
         attempts += 1
@@ -124,9 +140,10 @@ def kill_loop(commands: Commands, stage: Stage, tmp_path: Path, *, kills: int, s
             shutil.copytree(tmp_path / "whole-1" / "out", folder / "out")
         before = shown(folder / "out")
         pid = commands.start(at(stage.arguments, folder))
+        pids.append(pid)
         time.sleep(draw.uniform(0, min(seconds)))
         with suppress(ProcessLookupError):  # it has ended
-            os.killpg(pid, signal.SIGKILL)
+            (os.kill if landed % 2 else os.killpg)(pid, signal.SIGKILL)
         killed = commands.end() == -signal.SIGKILL
         landed += killed
         found = shown(folder / "out")
@@ -142,6 +159,10 @@ def kill_loop(commands: Commands, stage: Stage, tmp_path: Path, *, kills: int, s
             shutil.rmtree(folder)
         elif not killed:
             shutil.rmtree(folder)
+    end = time.monotonic() + 30
+    while left := alive(pids):
+        assert time.monotonic() < end, f"processes of killed commands stay: {left}"
+        time.sleep(0.1)
     return landed, compared
 
 
@@ -322,8 +343,11 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(3600))
 @pytest.mark.parametrize(
     "case",
     [
-        *((*case, 20261122) for case in (("run", 3), ("load", 8), ("rescore", 6))),
-        *(pytest.param((*case, 20261123), marks=LONG) for case in (("run", 60), ("load", 100), ("rescore", 100))),
+        *((*case, 20261122) for case in (("run", 3), ("load", 8), ("rescore", 3), ("rescore by two", 3))),
+        *(
+            pytest.param((*case, 20261123), marks=LONG)
+            for case in (("run", 60), ("load", 100), ("rescore", 60), ("rescore by two", 60))
+        ),
     ],
     ids=str,
 )
