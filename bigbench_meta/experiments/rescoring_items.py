@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
+
 
 class Problem(NamedTuple):
     """One row of PROBLEMS: what was odd in a file, and what was done."""
@@ -148,7 +150,7 @@ def item_of_record(record: object, *, index: int, task: str) -> Item:
             model,
             _shots(record.get("shots")),
         ),
-        Size(_number(record, "scale"), _number(record, "total_params"), _number(record, "non_embedding_params")),
+        Size(_count(record, "scale"), _count(record, "total_params"), _count(record, "non_embedding_params")),
         query=0,
         index=index,
         targets=targets,
@@ -185,16 +187,20 @@ def as_name(value: str) -> str:
 
 def _text(record: Mapping[str, object], key: str, default: str) -> str:
     value = record.get(key)
-    if value is None:
+    if value is None or value == "":
         return as_name(default)
     if not isinstance(value, str):
         raise FieldError(f"{key} is {_kind(value)}", "text")
     return as_name(value)
 
 
-def _number(record: Mapping[str, object], key: str) -> float:
+def _count(record: Mapping[str, object], key: str) -> float:
+    """A count of parameters, NaN where it is unknown."""
     value = record.get(key)
-    return float("nan") if value is None else _as_number(value, key)
+    number = float("nan") if value is None else _as_number(value, key)
+    if number <= 0 or math.isinf(number):
+        raise FieldError(f"{key} is {number!r}", "a positive, finite count of parameters")
+    return number
 
 
 def as_float(value: float) -> float:
@@ -215,8 +221,8 @@ def _shots(value: object) -> int:
     if value is None:
         return 0
     number = _as_number(value, "shots")
-    if not number.is_integer() or abs(number) > 1e6:
-        raise FieldError(f"shots is {value!r:.60}", "a whole number")
+    if not (number.is_integer() and MIN_SHOTS <= number <= MAX_SHOTS):
+        raise FieldError(f"shots is {number!r}", f"a whole number from {MIN_SHOTS} to {MAX_SHOTS}")
     return int(number)
 
 

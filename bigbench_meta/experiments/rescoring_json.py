@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import IO, TYPE_CHECKING, NamedTuple
+
+from bigbench_meta.experiments.rescoring_items import FieldError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +19,8 @@ if TYPE_CHECKING:
 # One read: large enough that a value cut by its end is the exception, small beside any memory limit.
 CHUNK_CHARS = 1 << 20
 # One value, such as a sample with its prompt, may be this long. The longest prompts of BIG-bench have about a million
-# characters.
-VALUE_CHARS = 64 << 20
+# characters; a list of nothing this long takes half a gigabyte once decoded.
+VALUE_CHARS = 16 << 20
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
@@ -42,6 +45,21 @@ class JsonStreamError(ValueError):
         self.fault = fault
 
 
+def unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of which each key stands once; decoders keep the last of several in silence.
+
+    Raises
+    ------
+    FieldError
+        If one stands more often.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        key = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise FieldError(f"the key {json.dumps(key[:60])} stands more than once in one object", "each key once")
+    return found
+
+
 class JsonStream:
     """A position in a JSON text. Every element that ``keys`` or ``elements`` announces must be consumed by one call
     of ``value``, ``skip``, ``keys`` or ``elements`` before the next is asked for.
@@ -54,7 +72,7 @@ class JsonStream:
         self._at = 0
         self._dropped = 0
         self._ended = False
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=unambiguous)
 
     @property
     def position(self) -> int:
@@ -100,7 +118,13 @@ class JsonStream:
                 return
 
     def value(self) -> object:
-        """Decode and consume the value that starts here."""
+        """Decode and consume the value that starts here.
+
+        Raises
+        ------
+        FieldError
+            If an object in it has a key twice; the value is consumed all the same.
+        """
         if not self.peek():
             raise self._error("the text ends where a value was expected")
         while True:
@@ -113,6 +137,9 @@ class JsonStream:
                 raise self._error(err.msg, offset=err.pos - self._at) from err
             except RecursionError as err:
                 raise self._error("nested too deeply") from err
+            except FieldError:
+                self.skip()
+                raise
             except ValueError as err:  # an integer of more digits than Python converts
                 raise self._error(str(err)) from err
             # a number may go on in the next chunk, and "1." is decoded as far as "1"

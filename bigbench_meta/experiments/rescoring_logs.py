@@ -14,7 +14,12 @@ from typing import IO, TypeAlias
 from bigbench_meta.experiments.rescoring_check import RecordedScore
 from bigbench_meta.experiments.rescoring_items import FieldError, Group, Item, Problem, Size, as_float, as_name
 from bigbench_meta.experiments.rescoring_json import JsonStream
+from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
 
+# BIG-bench has some thousands at most: one for each subtask and number of shots.
+MOST_QUERIES = 100_000
+# What a query says of itself that is used.
+_OF_QUERY = ("function", "shots", "task")
 # What BIG-bench writes as the task of a programmatic task's queries.
 _PROGRAMMATIC = "programmatic"
 Open: TypeAlias = Callable[[], IO[str]]
@@ -46,9 +51,13 @@ def read_head(open_log: Open) -> LogHead:
         text = JsonStream(stream)
         if text.peek() != "{":
             raise FieldError("the file does not start with an object", "a BIG-bench full log or JSON Lines")
+        seen: set[str] = set()
         for key in text.keys():  # noqa: SIM118 - not a mapping
+            if key in seen:
+                raise FieldError(f"the key {key} stands more than once", "a BIG-bench full log, each key once")
+            seen |= {key} & {"queries", "task", "model", "scores"}
             if key == "queries" and text.peek() == "[":
-                head.queries = [_query_head(text) for _ in text.elements()]
+                head.queries += _query_heads(text)
             elif key in ("task", "model", "scores"):
                 _take_field(head, key, text.value())
             else:
@@ -66,16 +75,27 @@ def _take_field(head: LogHead, key: str, value: object) -> None:
         head.scores = [entry for entry in value if isinstance(entry, Mapping)]
 
 
+def _query_heads(text: JsonStream) -> Iterator[dict[str, object]]:
+    for number in text.elements():
+        if number >= MOST_QUERIES:
+            raise FieldError(f"more than {MOST_QUERIES} queries", "one for each subtask and number of shots")
+        yield _query_head(text)
+
+
 def _query_head(text: JsonStream) -> dict[str, object]:
     query: dict[str, object] = {}
     if text.peek() != "{":
         text.skip()
         return query
     for key in text.keys():  # noqa: SIM118
-        if key == "samples":
-            text.skip()
-        else:
+        if key in query:
+            raise FieldError(f"the key {key} stands more than once in a query", "each key once")
+        if key in _OF_QUERY:
             query[key] = text.value()
+        else:
+            if key == "samples":
+                query[key] = None
+            text.skip()
     return query
 
 
@@ -96,7 +116,7 @@ def log_items(open_log: Open, head: LogHead, *, file: str) -> Iterator[Item | Pr
 
 
 def _query_items(text: JsonStream, head: LogHead, number: int, *, file: str) -> Iterator[Item | Problem]:
-    query = head.queries[number]
+    query = head.queries[number] if number < len(head.queries) else {}  # of a file that grows while it is read
     found = 0
     for key in text.keys():  # noqa: SIM118
         if key != "samples" or text.peek() != "[":
@@ -111,8 +131,8 @@ def _query_items(text: JsonStream, head: LogHead, number: int, *, file: str) -> 
             continue
         for index in text.elements():
             found += 1
-            sample = text.value()
             try:
+                sample = text.value()
                 yield _item(sample, query, origin, number=number, index=index)
             except FieldError as err:
                 yield Problem(file, f"query {number}, sample {index}", err.problem, err.expected, "sample left out")
@@ -132,8 +152,8 @@ def _origin(head: LogHead, query: Mapping[str, object]) -> Origin:
     # a whole number as 3.0 is one too
     if isinstance(shots, float) and shots.is_integer():
         shots = int(shots)
-    if isinstance(shots, bool) or not isinstance(shots, int) or abs(shots) > 1_000_000:
-        raise FieldError(f"shots is {shots!r:.60}", "a whole number")
+    if isinstance(shots, bool) or not isinstance(shots, int) or not MIN_SHOTS <= shots <= MAX_SHOTS:
+        raise FieldError(f"shots is {shots!r:.60}", f"a whole number from {MIN_SHOTS} to {MAX_SHOTS}")
     task = head.task or subtask.split(":")[0]
     if not task:
         raise FieldError("the log does not name its task", "task with task_name")

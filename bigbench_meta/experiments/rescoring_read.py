@@ -6,16 +6,19 @@ so a small file cannot fill the memory.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import csv
 import gzip
 import json
 import lzma
 import zlib
+from collections import Counter
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, FieldError, Item, Problem, as_name, item_of_record
-from bigbench_meta.experiments.rescoring_json import VALUE_CHARS, JsonStream, JsonStreamError
+from bigbench_meta.experiments.rescoring_json import VALUE_CHARS, JsonStream, JsonStreamError, unambiguous
 from bigbench_meta.experiments.rescoring_logs import log_items, read_head, recorded_scores
 
 if TYPE_CHECKING:
@@ -24,10 +27,14 @@ if TYPE_CHECKING:
 
     from bigbench_meta.experiments.rescoring_check import RecordedScore
 
-# Rows of a CSV or Parquet file held at once.
+# Rows of a Parquet file held at once.
 _TABLE_ROWS = 20_000
 # Fields of a table whose cells are lists; a CSV writes them as JSON.
 _LIST_FIELDS = ("targets", "target_logprobs", "options", "option_scores", "correct")
+_FIELDS = frozenset(
+    ["task", "subtask", "family", "model", "scale", "total_params", "non_embedding_params", "shots", "target", "targets",
+     "output", "target_logprobs", "options", "option_scores", "correct"]
+)  # fmt: skip
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
@@ -88,14 +95,15 @@ _OPENERS: Mapping[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".xz": lzma.
 
 
 def _opened(path: Path, *, errors: str = "strict") -> IO[str]:
-    return cast("IO[str]", _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", errors=errors, newline=""))
+    return cast("IO[str]", _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig", errors=errors, newline=""))
 
 
 def _renamed(record: object, own: Mapping[str, str]) -> object:
     """Give a record's fields the names that are used here."""
     if not own or not isinstance(record, dict):
         return record
-    return {own.get(str(key), str(key)): value for key, value in record.items()}
+    others = {key: value for key, value in record.items() if key not in own.values()}
+    return {own.get(key, key): value for key, value in others.items()}
 
 
 def _json_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
@@ -144,6 +152,7 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
     number = 0
     while line := stream.readline(VALUE_CHARS):
         number += 1
+        line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         where = f"line {number}"
         if not line.endswith(b"\n") and len(line) >= VALUE_CHARS:
             yield Problem(
@@ -155,7 +164,7 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
         if not line.strip():
             continue
         try:
-            record = _renamed(json.loads(line.decode("utf-8")), own)
+            record = _renamed(json.loads(line.decode("utf-8"), object_pairs_hook=unambiguous), own)
             yield item_of_record(record, index=number - 1, task=_name(path))
         except FieldError as err:
             yield Problem(as_name(str(path)), where, err.problem, err.expected, "line left out")
@@ -168,23 +177,36 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
 
 
 def _csv_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
-    import pandas as pd
-
-    with _opened(path) as stream:
+    with _opened(path) as stream, _long_cells():
+        rows = csv.reader(stream, strict=True)
         try:
-            frames = pd.read_csv(stream, dtype=str, keep_default_na=False, chunksize=_TABLE_ROWS)
-            start = 0
-            for chunk in frames:
-                frame = chunk.rename(columns=dict(own))
-                if start == 0:
-                    _check_columns(list(frame.columns))
-                rows = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
-                yield from _row_items(rows, path, start, cells=True)
-                start += len(frame)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError) as err:
-            yield Problem(
-                as_name(str(path)), "file", str(err).strip(), "CSV with a header", "rest of the file left out"
-            )
+            names = [own.get(name, name) for name in next(rows, [])]
+            _check_columns(names)
+            for number, cells in enumerate(filter(None, rows)):
+                try:
+                    yield item_of_record(_record_of(names, cells), index=number, task=_name(path))
+                except FieldError as err:
+                    where = f"line {rows.line_num}"
+                    yield Problem(as_name(str(path)), where, err.problem, err.expected, "row left out")
+        except csv.Error as err:
+            where = f"line {rows.line_num}"
+            yield Problem(as_name(str(path)), where, str(err), "CSV with a header", "rest of the file left out")
+
+
+def _record_of(names: Sequence[str], cells: Sequence[str]) -> dict[str, object]:
+    if len(cells) != len(names):
+        raise FieldError(f"{len(cells)} cells for {len(names)} columns", "a cell for each column")
+    return {name: _cell(name, text) for name, text in zip(names, cells, strict=True)}
+
+
+@contextlib.contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let Python's reader of CSV take cells as long as any other value; its own limit is below the longest outputs."""
+    usual = csv.field_size_limit(VALUE_CHARS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
@@ -193,28 +215,28 @@ def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Proble
 
     try:
         with pq.ParquetFile(path) as table:
-            _check_columns([own.get(name, name) for name in table.schema_arrow.names])
+            names = {name: own.get(name, name) for name in table.schema_arrow.names}
+            _check_columns([names[name] for name in table.schema_arrow.names])
+            # Others may hold anything, such as dates beyond Python's.
+            wanted = [name for name, field in names.items() if field in _FIELDS]
             start = 0
-            for batch in table.iter_batches(batch_size=_TABLE_ROWS):
-                rows = [{own.get(key, key): value for key, value in row.items()} for row in batch.to_pylist()]
-                yield from _row_items(rows, path, start, cells=False)
+            for batch in table.iter_batches(batch_size=_TABLE_ROWS, columns=wanted):
+                rows = [{names[key]: value for key, value in row.items() if key in names} for row in batch.to_pylist()]
+                for number, row in enumerate(rows, start):
+                    try:
+                        yield item_of_record(row, index=number, task=_name(path))
+                    except FieldError as err:
+                        where = f"row {number + 1}"
+                        yield Problem(as_name(str(path)), where, err.problem, err.expected, "row left out")
                 start += batch.num_rows
-    except (pa.ArrowInvalid, OSError) as err:
+    except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as err:
         yield Problem(as_name(str(path)), "file", f"not Parquet: {err}", "a Parquet table", "rest of the file left out")
 
 
-def _row_items(
-    rows: Sequence[Mapping[str, object]], path: Path, start: int, *, cells: bool
-) -> Iterator[Item | Problem | RecordedScore]:
-    for number, row in enumerate(rows, start):
-        try:
-            record = {key: _cell(key, str(value)) for key, value in row.items()} if cells else row
-            yield item_of_record(record, index=number, task=_name(path))
-        except FieldError as err:
-            yield Problem(as_name(str(path)), f"row {number}", err.problem, err.expected, "row left out")
-
-
 def _check_columns(columns: list[str]) -> None:
+    repeated = [name for name, times in Counter(columns).items() if times > 1]
+    if repeated:
+        raise FieldError(f"the column {repeated[0]:.60} stands more than once", "each column once")
     missing = [name for name in ("model",) if name not in columns]
     if "target" not in columns and "targets" not in columns and "options" not in columns:
         missing.append("target")
