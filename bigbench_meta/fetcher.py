@@ -133,7 +133,9 @@ def _from_folder(folder: Path, ref: str | None, cache: Path) -> Checkout:
     checkout = gitsource.from_clone(folder, ref, cache=cache)
     if checkout is None:
         if ref is not None:
-            raise SourceError(f"{folder}: has no git commits, so ref={ref!r} means nothing; leave it out")
+            raise SourceError(
+                f"{folder}: has no git commits, so ref={ref!r} means nothing; expected a git source: leave it out"
+            )
         return list_folder(folder)
     if not any(entry.is_result for entry in checkout.entries) and any(e.is_result for e in list_folder(folder).entries):
         raise SourceError(
@@ -158,7 +160,9 @@ def _from_file(path: Path, ref: str | None, cache: Path, progress: Progress | No
     if re.match(rb"# v[0-9]+ git bundle\n", start):
         return gitsource.from_bundle(path, ref, cache=cache)
     if ref is not None:
-        raise SourceError(f"{path}: only git sources have commits, so ref={ref!r} means nothing; leave it out")
+        raise SourceError(
+            f"{path}: only git sources have commits, so ref={ref!r} means nothing; expected a repository or bundle: leave it out"
+        )
     if not archive.is_archive(path):
         raise SourceError(
             f"{path}: is {archive.foreign_kind(path) or 'none of what is read here'}; expected a folder, a git bundle, or a zip or "

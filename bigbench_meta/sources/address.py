@@ -97,7 +97,7 @@ def _checked_url(url: str, scheme: str, quoted: str) -> str | None:
     if scheme == "file":
         return None
     if scheme not in PROTOCOLS:
-        raise SourceError(f"source {quoted}: protocol {scheme!r} is refused; {_ALLOWED}")
+        raise SourceError(f"source {quoted}: protocol {scheme!r} is refused; {_ALLOWED}: give one of these")
     rest = url.split("://", 1)[1]
     authority, _, path = rest.partition("/")
     user, _, server = authority.rpartition("@")
@@ -111,7 +111,9 @@ def _checked_url(url: str, scheme: str, quoted: str) -> str | None:
         or any(c.isspace() for c in url)
         or "\\" in url
     ):
-        raise SourceError(f"source {quoted}: not a plain {scheme}://host/path URL; {_ALLOWED}")
+        raise SourceError(
+            f"source {quoted}: not a plain {scheme}://host/path URL; {_ALLOWED}: write it without spaces, options and other marks"
+        )
     if scheme == "http" and not is_loopback(host):
         raise SourceError(
             f"source {quoted}: http is not encrypted and is allowed to this machine only (got host {host!r}); use https"
@@ -147,12 +149,16 @@ def local_path(source: str) -> Path:
     if _SCHEME.match(source):
         parts = urlsplit(source)
         if parts.netloc not in {"", "localhost"} or not parts.path:
-            raise SourceError(f"source {shown(source)}: a file URL must be file:///path on this machine")
+            raise SourceError(
+                f"source {shown(source)}: names another machine or no path; expected file:///path on this one: give that, or the path alone"
+            )
         path = Path(unquote(parts.path))
     try:
         path = path.expanduser()
     except RuntimeError as err:
-        raise SourceError(f"source {shown(source)}: {err}; write the folder out") from err
+        raise SourceError(
+            f"source {shown(source)}: {err}; expected a folder of a user that there is: write it out"
+        ) from err
     if not _is_there(path):
         raise SourceError(
             f"source {shown(source)}: no such file or folder, and not a URL; {_ALLOWED}, or the word github"

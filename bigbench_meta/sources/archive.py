@@ -109,7 +109,7 @@ def import_archive(path: Path, repository: Path, *, progress: Progress | None = 
             raise  # of the disk; without a number it is a decompressor's
         raise FetchError(
             f"{path}: the archive is damaged or of a kind that cannot be read ({str(err) or type(err).__name__}); "
-            "get it again"
+            "expected a whole zip or tar: get it again"
         ) from err
 
 
@@ -125,7 +125,9 @@ def read_skipped(repository: Path) -> tuple[Skipped, ...]:
     try:
         return tuple(Skipped(str(path), str(reason)) for path, reason in json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as err:
-        raise IntegrityError(f"{file}: cannot be read ({err}); remove {repository} and fetch again") from err
+        raise IntegrityError(
+            f"{file}: cannot be read ({err}); expected our list: remove {repository} and fetch again"
+        ) from err
 
 
 def _import(path: Path, members: list[_Member], repository: Path, progress: Progress | None) -> None:

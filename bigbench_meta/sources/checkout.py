@@ -101,7 +101,10 @@ class Checkout:
         elif len(in_git) == len(chosen):
             yield from self._read_objects(in_git)
         else:
-            raise FetchError(f"{self.source}: entries with and without an object id cannot be read together")
+            raise FetchError(
+                f"{self.source}: entries with and without an object id cannot be read together; expected those of this "
+                "checkout: read each kind by itself"
+            )
 
     def _read_files(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes]]:
         folder = os.path.join(self.root, "")  # noqa: PTH118 - pathlib costs a second over 10,000 files

@@ -108,7 +108,9 @@ def fetch_commit(repository: Path, url: str, ref: str | None, *, blobless: bool,
         log.warning("%s: the server cannot leave files out, so the whole commit is fetched", redact(url))
     commit = resolve_commit(repository, _TARGET)
     if commit is None or (OBJECT_ID.fullmatch(name) and commit != name):
-        raise FetchError(f"{redact(url)}: asked for {name}, got {commit or 'no commit'}; check that it names a commit")
+        raise FetchError(
+            f"{redact(url)}: asked for {name}, got {commit or 'no commit'}; expected a branch, a tag or a commit: check that it names a commit"
+        )
     (repository / "HEAD").write_text(f"{commit}\n", encoding="ascii")
     return commit
 

@@ -74,7 +74,9 @@ def from_clone(folder: Path, ref: str | None, *, cache: Path) -> Checkout | None
             f"{folder}: {ref or 'HEAD'} is {target}, which is not there or no commit; see `git fsck` there, then fetch again"
         )
     if commit is None:
-        raise SourceError(f"{folder}: has no commit {ref!r}; `git branch -a` and `git tag` there list what it has")
+        raise SourceError(
+            f"{folder}: has no commit {ref!r}; expected one of those that `git branch -a` and `git tag` list there: give its name"
+        )
     checkout = _checkout(bare, commit, source=str(folder))
     if ref is None:
         _warn_of_changes(folder, checkout, since=repository.git_dir / "index")
@@ -157,7 +159,9 @@ def from_url(url: str, ref: str | None, *, cache: Path, offline: bool, progress:
     def open_kept(bare: Path) -> Checkout:
         commit = gitrepo.resolve_commit(bare, "HEAD")
         if commit is None or (ref is not None and gitrepo.OBJECT_ID.fullmatch(ref) and commit != ref):
-            raise IntegrityError(f"{plain}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}")
+            raise IntegrityError(
+                f"{plain}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}: remove it and fetch again"
+            )
         return _checkout(bare, commit, source=plain)
 
     return _kept(place, make, open_kept)
@@ -174,7 +178,9 @@ def from_archive(path: Path, *, cache: Path, progress: Progress | None) -> Check
     def open_kept(bare: Path) -> Checkout:
         commit = gitrepo.resolve_commit(bare, "HEAD")
         if commit is None:
-            raise IntegrityError(f"{bare}: the kept repository names no commit")
+            raise IntegrityError(
+                f"{bare}: the kept repository names no commit, expected one: remove it and fetch again"
+            )
         checkout = _checkout(bare, commit, source=str(path))
         # The commit is ours, not the source's.
         return replace(checkout, commit=None, skipped=archive.read_skipped(bare))
@@ -215,11 +221,13 @@ def _read_heads(file: Path) -> dict[str, str]:
     try:
         heads = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
-        raise IntegrityError(f"{file}: the kept list of refs cannot be read ({err})") from err
+        raise IntegrityError(
+            f"{file}: the kept list of refs cannot be read ({err}); expected our own: remove {file.parent} and fetch again"
+        ) from err
     if not isinstance(heads, dict) or not all(
         isinstance(i, str) and gitrepo.OBJECT_ID.fullmatch(i) for i in heads.values()
     ):
-        raise IntegrityError(f"{file}: is not a list of refs")
+        raise IntegrityError(f"{file}: is not a list of refs; expected our own: remove {file.parent} and fetch again")
     return heads
 
 

@@ -86,7 +86,7 @@ def test_allowed(url: str) -> None:
 )
 def test_refused(source: str) -> None:
     """Helpers, options, other protocols, http to elsewhere and every ambiguous form are refused before git starts."""
-    with pytest.raises(SourceError, match=r"allowed are|use https|on this machine|no such file"):
+    with pytest.raises(SourceError, match=r"allowed are|use https|on this one|no such file"):
         fetch(source, offline=True)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESULTS = "bigbench/benchmark_tasks/tense/results"
-DAMAGED = r"x\.[a-z.]+: the archive is damaged or of a kind that cannot be read \(.+\); get it again"
+DAMAGED = r"x\.[a-z.]+: the archive is damaged or of a kind that cannot be read \(.+\); expected a whole zip or tar: get it again"
 
 
 def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:

@@ -93,7 +93,7 @@ def test_names_too_long_to_look_up(folder: Path, tmp_path: Path) -> None:
         fetch(folder, ref="x" * 5_000, cache_dir=tmp_path / "cache")
     with pytest.raises(SourceError, match=r"source 'x{300}\.\.\.': no such file or folder"):
         fetch("x" * 5_000)
-    with pytest.raises(SourceError, match="write the folder out"):
+    with pytest.raises(SourceError, match="write it out"):
         fetch("~nobody-of-this-name/x")
 
 

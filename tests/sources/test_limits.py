@@ -335,6 +335,22 @@ def test_no_place_for_temporary_files(repository: Path, tmp_path: Path, monkeypa
         list(checkout.read())
 
 
+def test_system_that_starts_no_more(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no process can be started the error is the package's own, for plumbing and for talking to a server."""
+    fetch(repository, cache_dir=tmp_path / "cache")
+
+    def fail(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, os.strerror(11))
+
+    monkeypatch.setattr("subprocess.Popen", fail)
+    monkeypatch.setattr("git.cmd.safer_popen", fail)
+    for source in (str(repository), "https://host.invalid/r"):
+        with pytest.raises(
+            FetchError, match=r"git could not be started \(.*[Rr]esource temporarily unavailable.*; install git"
+        ):
+            fetch(source, cache_dir=tmp_path / "cache")
+
+
 def test_git_that_goes_away(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A git that goes away between two calls is the package's own error."""
     fetch(repository, cache_dir=tmp_path / "cache")
