@@ -214,6 +214,10 @@ def _load(
     from bigbench_meta.simulate import simulate
     from bigbench_meta.simulate_plan import TASK_PREFIX
 
+    if ref is not None and (source in (LADDER, SIMULATED) or is_table(source)):
+        raise LoadError(
+            f"{source}: is a table or comes with the package, which has no versions; leave ref={ref!r} away"
+        )
     if source == LADDER:
         results = load_results(fetch(str(packaged_ladder())), strict=strict, cache_dir=cache_dir)
         return replace(results, source=PACKAGED_SOURCE), "real", packaged_items(), None, packaged_lengths()
@@ -224,8 +228,6 @@ def _load(
         known = made.truth[["task", "subtask", "family", "n_items"]].drop_duplicates(["task", "subtask", "family"])
         return replace(results, source="a simulated repository"), "simulated", known, None, None
     if is_table(source):
-        if ref is not None:
-            raise LoadError(f"{source} is a table, which has no versions; leave ref={ref!r} away")
         results = load_results(source, strict=strict)
         simulated = results.frame["task"].astype(str).str.startswith(TASK_PREFIX).any()
         return results, "simulated" if simulated else "user", None, None, None
@@ -275,7 +277,13 @@ def read_lengths(path: Path) -> pd.DataFrame:
     """
     from bigbench_meta.loading.cells import csv_frame
 
-    return csv_frame(path, expected="columns task, target_length", text=("task", "subtask"))
+    table = csv_frame(path, expected="columns task, target_length", text=("task", "subtask"))
+    missing = {"task", "target_length"} - set(table.columns)
+    if missing:
+        raise TableError(
+            f"{path}: column(s) {', '.join(sorted(missing))} missing; expected task, target_length[, subtask]"
+        )
+    return table
 
 
 def _counts(results: Results, analysis: Analysis) -> dict[str, int]:

@@ -17,7 +17,7 @@ kind
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,17 +141,14 @@ def simulate(
         raise AnalysisError(
             f"simulate: noise={noise}, common_shift={common_shift}, defects={defects} must be at least 0"
         )
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(
-            f"{path}: simulate writes into a new or empty folder, and this is not one; name another folder"
-        )
-
     plan_rng, shift_rng, defect_rng, *task_rngs = rng.spawn(3 + len(names))
     plans = plan(names, full=full, shares=shares, rng=plan_rng)
     shifts = {f.name: common_shift * shift_rng.standard_normal(len(f.models)) for f in FAMILIES}
-    partial = path.parent / f".{path.name}.partial-{os.getpid()}"
-    partial.mkdir(parents=True)
+    place = path.resolve()
+    partial = place.parent / f".{place.name}.partial-{secrets.token_hex(4)}"
     try:
+        _refuse_used(place)
+        partial.mkdir(parents=True)
         truth: list[pd.DataFrame] = []
         n_files = n_numbers = 0
         for task, task_rng in zip(plans, task_rngs, strict=True):
@@ -165,13 +162,25 @@ def simulate(
         text = f"# SIMULATED\n\n{NOTICE}\n\n{len(plans)} tasks, {n_files} score files, {n_numbers} numbers"
         text += f", {len(records)} planted defects (defects.csv). The planted truth is in truth.csv.\n"
         (partial / MARKER).write_text(text, encoding="utf-8", newline="\n")
-        if path.exists():
-            path.rmdir()
-        partial.rename(path)
-    except BaseException:
+        if place.exists():
+            place.rmdir()
+        partial.rename(place)
+    except BaseException as err:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(err, OSError):
+            raise OutputError(
+                f"{path}: cannot be written ({err.strerror or err}); simulate needs a new or empty folder with room that "
+                "you may write to; name another folder"
+            ) from err
         raise
     return Simulated(path, planted_truth, records, n_files, n_numbers)
+
+
+def _refuse_used(place: Path) -> None:
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise OutputError(
+            f"{place}: simulate writes into a new or empty folder, and this is not one; name another folder"
+        )
 
 
 def _write_task(

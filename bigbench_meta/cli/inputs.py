@@ -18,6 +18,9 @@ from bigbench_meta.cli.options import (
 )
 from bigbench_meta.cli.parts import got_source, put_bytes, say, shown_progress
 
+# Fifty times BIG-bench: a hundred gigabytes at most.
+_MOST_TASKS = 10_000
+
 
 @click.command("fetch")
 @click.argument("source", default="github")
@@ -29,7 +32,12 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
     SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, or a zip or tar archive.
     """
     from bigbench_meta.fetcher import fetch
+    from bigbench_meta.loader import is_table
 
+    if is_table(source):
+        raise click.UsageError(
+            f"{source} is a table of scores: there is nothing to fetch, give it to load, score, analyze or run"
+        )
     with shown_progress() as progress:
         checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
     results = sum(entry.is_result for entry in checkout.entries)
@@ -129,7 +137,9 @@ def load_command(
 @click.command("simulate")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--full", is_flag=True, help="BIG-bench's size: 204 tasks, about 9,600 files, 640,000 numbers.")
-@click.option("--tasks", type=click.IntRange(min=1), help="Number of tasks (default 24, with --full 204).")
+@click.option(
+    "--tasks", type=click.IntRange(min=1, max=_MOST_TASKS), help="Number of tasks (default 24, with --full 204)."
+)
 @click.option("--defects", type=click.IntRange(min=0), default=0, show_default=True, help="Score files to damage.")
 @seed_option()
 def simulate_command(directory: Path, *, full: bool, tasks: int | None, defects: int, seed: int) -> None:

@@ -23,7 +23,7 @@ import msgspec
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.predictions_scores import model_facts
-from bigbench_meta.experiments.rescoring_items import Item, Problem, as_name
+from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, Item, Problem, as_name
 from bigbench_meta.experiments.rescoring_metrics import edit_distance, exact_match, split_tokens
 from bigbench_meta.experiments.rescoring_read import read_items
 
@@ -115,12 +115,13 @@ def load_outputs(
 
 def _nothing_read(paths: Sequence[Path], problems: list[Problem]) -> str:
     where = f"no output with a target in {', '.join(map(str, paths))}"
-    if not problems:
-        return where
-    first = problems[0]
+    problem, expected = "nothing in it", f"records with {RECORD_FIELDS}"
+    if problems:
+        first = problems[0]
+        problem, expected = f"{first.file}, {first.where}: {first.problem}", first.expected
     return (
-        f"{where}: {first.file}, {first.where}: {first.problem}; expected {first.expected}. Name other columns with "
-        "--column FIELD=NAME; a table of scores, without outputs, needs --scores"
+        f"{where}: {problem}; expected {expected}. Name other columns with --column FIELD=NAME; a table of scores, without "
+        "outputs, needs --scores"
     )
 
 

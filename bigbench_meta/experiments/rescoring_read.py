@@ -80,7 +80,7 @@ def read_items(path: Path, *, names: Mapping[str, str] | None = None) -> Iterato
         yield Problem(
             as_name(str(path)), "file", f"not UTF-8: {err.reason}", "text in UTF-8", "rest of the file left out"
         )
-    except _DAMAGE as err:
+    except _DAMAGE as err:  # before OSError, of which one of these is a kind
         yield Problem(
             as_name(str(path)),
             "file",
@@ -88,6 +88,9 @@ def read_items(path: Path, *, names: Mapping[str, str] | None = None) -> Iterato
             "a whole gzip or xz file",
             "rest of the file left out",
         )
+    except OSError as err:
+        why = f"cannot be read: {err.strerror or err}"
+        yield Problem(as_name(str(path)), "file", why, "a readable file", "rest of the file left out")
 
 
 # How a packed file is opened, by its ending.

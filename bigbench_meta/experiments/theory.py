@@ -32,6 +32,7 @@ accuracy ``(1 - eps) ** L`` is ``L eps``, which is what stands here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
 
 # Nodes of the Gauss-Legendre rule for the grade's integral: 1e-7 or better against the beta closed form at K = 2.
 _NODES = 400
+# A table's scales reach 1e4 times c, and 1e308 is the largest number.
+_MOST_C = 1e300
+# More tokens or options than any target or item has; time grows with the square of their number.
+_MOST_TOKENS = 1000
+# Tokens, or options, of all answers that are simulated at once: 80 MB.
+_MOST_ANSWERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,24 @@ class Theory:
     concentration: float = 20.0
 
     def __post_init__(self) -> None:
+        most = _MOST_ANSWERS // max(1, min(max(self.length, self.options), _MOST_TOKENS))
         rules = (
-            ("c", self.c, self.c > 0, "above 0"),
+            ("c", self.c, 0 < self.c <= _MOST_C, f"above 0 and up to {_MOST_C:g}"),
             ("alpha", self.alpha, self.alpha < 0, "below 0, since loss falls with scale"),
-            ("length", self.length, self.length >= 1, "1 or more"),
-            ("options", self.options, self.options >= 2, "2 or more"),
-            ("items", self.items, self.items >= 1, "1 or more"),
+            ("length", self.length, 1 <= self.length <= _MOST_TOKENS, f"1 to {_MOST_TOKENS:,}"),
+            ("options", self.options, 2 <= self.options <= _MOST_TOKENS, f"2 to {_MOST_TOKENS:,}"),
+            (
+                "items",
+                self.items,
+                1 <= self.items <= most,
+                f"1 to {most:,}, so that the simulated answers fit into memory",
+            ),
             ("concentration", self.concentration, self.concentration > 0, "above 0"),
         )
         faults = [
             f"{name} is {value}, expected {rule}"
             for name, value, good, rule in rules
-            if not (good and np.isfinite(value))
+            if not (good and math.isfinite(value))
         ]
         if faults:
             raise AnalysisError("theory: " + "; ".join(faults))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bigbench_meta.errors import MissingExtraError, OutputError
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+# What a statement may give for a cell that no format of a table here holds: lists, structures, bytes.
+_NO_CELLS = (list, dict, tuple, np.ndarray, bytes, bytearray)
 QUERY_COLUMNS = ("task", "subtask", "metric", "family", "shots")
 
 
@@ -82,4 +86,10 @@ def sql(tables: Mapping[str, pd.DataFrame], statement: str) -> pd.DataFrame:
             result: pd.DataFrame = connection.execute(statements[0]).df()
         except duckdb.Error as err:
             raise OutputError(f"SQL is refused: {err}; the tables are {', '.join(sorted(tables))}") from err
+    odd = [name for name in result if result[name].map(lambda cell: isinstance(cell, _NO_CELLS)).any()]
+    if odd or not result.columns.is_unique:
+        raise OutputError(
+            f"SQL gives columns {', '.join(map(str, odd or result.columns))}; expected numbers, truth values, times and text, each under "
+            "a name of its own. Unnest lists and structures or cast them to VARCHAR, and name columns with AS"
+        )
     return result

@@ -48,6 +48,9 @@ def pick_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     OutputError
         Naming every column that the table does not have.
     """
+    twice = sorted({column for column in columns if list(columns).count(column) > 1})
+    if twice:
+        raise OutputError(f"column {', '.join(twice)} is named twice; name each once")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise OutputError(f"the table has no column {', '.join(missing)}; it has {', '.join(frame.columns)}")
@@ -175,7 +178,8 @@ def write_exports(
             _replace(_sidecar(path), _json(record))
         except OSError as err:
             raise OutputError(
-                f"cannot write {path}: {err.strerror or err}; choose another --out or free space"
+                f"cannot write {path}: {err.strerror or err}; expected a place with room that you may write to. Choose "
+                "another --out or free space"
             ) from err
         paths.append(path)
     return paths
@@ -206,7 +210,7 @@ def _check_targets(targets: Sequence[Path], *, force: bool) -> None:
 def _refuse_links(out: Path, files: Iterable[Path]) -> None:
     """Refuse links below ``out``: they could lead out of it."""
     for place in sorted({parent for path in files for parent in path.parents if out in parent.parents}):
-        if place.is_symlink():
+        if os.path.islink(place):  # noqa: PTH114 - False, not an error, where a name is too long
             raise OutputError(f"{place} is a link, which could lead out of {out}. Remove it or choose another --out")
 
 

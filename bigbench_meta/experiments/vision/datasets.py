@@ -16,6 +16,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import struct
 import tarfile
 import zipfile
@@ -115,11 +116,15 @@ def load_images(name: str, folder: Path | str | None = None) -> ImageSet:
     if name not in READERS:
         raise SourceError(f"unknown image set {name!r}; expected one of {', '.join(READERS)}")
     if name == "digits":
+        if folder is not None:
+            raise SourceError(
+                f"digits come with scikit-learn, so {folder} would not be read; give --images {', '.join(READERS[1:])}, or no --data"
+            )
         return _digits()
     if folder is None:
         raise SourceError(f"{name} does not come with a package: give the folder that holds it (--data DIR)")
     path = Path(folder)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - False, not an error, where a name is too long
         raise SourceError(f"{name}: {path} does not exist; expected the folder or archive as published")
     return {"mnist": read_mnist, "cifar100": read_cifar100, "omniglot": read_omniglot}[name](path)
 
