@@ -238,9 +238,10 @@ def _load(
 
 def _is_simulated(checkout: Checkout) -> bool:
     """Whether the first score file says that it was simulated; every simulated file does."""
+    from bigbench_meta.loading.document import MAX_FILE_BYTES
     from bigbench_meta.simulate import NOTICE
 
-    first = [entry for entry in checkout.entries if entry.is_result][:1]
+    first = [entry for entry in checkout.entries if entry.is_result and entry.size <= MAX_FILE_BYTES][:1]
     return any(NOTICE.encode() in content for _, content in checkout.read(first))
 
 

@@ -86,6 +86,8 @@ def test_nothing_runs(tmp_path, function, protocol):
         b"\x80\x02cnumpy\ndtype\n}X\x01\x00\x00\x00aK\x01sb.",  # sets attributes of what it was given
         b"(" * 200_000 + b".",
         pickle.dumps({"average": {"navigate": 10**500}}),
+        pickle.dumps({"average": {"navigate": float("inf")}}),
+        b"\x80\x02}(U\x01aK\x01U\x01aK\x02u.",  # a key twice
         pickle.dumps({"average": {"navig\ud800": 1.0}}),
         pickle.dumps({("a", "tuple"): {"navigate": 1.0}}),
         pickle.dumps({"average": [0.5]}),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bigbench_meta.loading.document import MAX_FILE_BYTES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -13,6 +11,9 @@ if TYPE_CHECKING:
 
     from bigbench_meta.sources.checkout import Checkout
 
+# The longest definitions have tens of megabytes and a million values; each value takes up to a hundred bytes once decoded.
+MAX_BYTES = 256 << 20
+MAX_VALUES = 10_000_000
 COLUMNS = ("task", "subtask", "n_distinct", "soft_targets", "reason")
 
 
@@ -59,11 +60,11 @@ def task_definitions(checkout: Checkout) -> pd.DataFrame:
         if not entry.is_result and (name := _name_of(entry.path, homes)) is not None
     }
     rows: list[tuple[str, str, float, int, str]] = [
-        (*named[entry], *_Counted(float("nan"), 0, f"{entry.size} bytes, at most {MAX_FILE_BYTES} are read"))
+        (*named[entry], *_Counted(float("nan"), 0, f"{entry.size} bytes, at most {MAX_BYTES} are read"))
         for entry in named
-        if entry.size > MAX_FILE_BYTES
+        if entry.size > MAX_BYTES
     ]
-    for entry, content in checkout.read([entry for entry in named if entry.size <= MAX_FILE_BYTES]):
+    for entry, content in checkout.read([entry for entry in named if entry.size <= MAX_BYTES]):
         counted = _count(content)
         if counted is not None:
             rows.append((*named[entry], *counted))
@@ -88,6 +89,9 @@ def _count(content: bytes) -> _Counted | None:
     """Count one definition; None where it has no examples."""
     import msgspec
 
+    values = content.count(b",") + content.count(b"{") + content.count(b"[")
+    if values > MAX_VALUES:
+        return _Counted(float("nan"), 0, f"{values} values, at most {MAX_VALUES} are decoded")
     try:
         definition = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as err:

@@ -8,6 +8,7 @@ are text, and any other instruction is refused, so that a file can neither run n
 
 from __future__ import annotations
 
+import math
 import pickletools
 import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
@@ -121,6 +122,8 @@ class _Machine:
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str):  # also because to hash tuples within tuples can take for ever
                 raise LoadError(f"sets a key that is no text but {type(key).__name__}")
+            if key in table:
+                raise LoadError(f"sets the key {_quoted(key)} a second time")
             table[key] = value
 
     def _top(self, kind: type[_Kind]) -> _Kind:
@@ -226,7 +229,7 @@ def read_human_scores(path: Path) -> pd.DataFrame:
                 refuse(
                     f"holds {type(score).__name__} for {_quoted(task)} by {_quoted(rater)}, where a number of a task is due"
                 )
-            if isinstance(score, int) and abs(score) > _LARGEST:
+            if (isinstance(score, int) and abs(score) > _LARGEST) or score in (math.inf, -math.inf):
                 refuse(f"the score of {_quoted(task)} by {_quoted(rater)} is too large for a number")
     if not tables or "task" in tables:
         refuse("names no kind of rater")

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 import bigbench_meta as bm
@@ -65,3 +66,33 @@ def test_a_simulated_repository_tells_its_items(tmp_path):
     )  # fmt: skip
     assert len(both) == len(counted)
     assert both["n_items"].tolist() == both["n_items_planted"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no readable JSON"),
+        (b'{"examples": [{"input": "\xff"}]}', "no readable JSON: 'utf-8' codec"),
+        (b'{"examples": [{"a": NaN}]}', "no readable JSON"),
+        (b'{"examples": [{"a": 1e999}]}', "no readable JSON: Number out of range"),
+        (b'{"examples": [{"a": ' + b"9" * 5_000 + b"}]}", "no readable JSON: Integer value out of range"),
+        (b'{"examples": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "no readable JSON: maximum recursion depth"),
+        (b'{"examples": "many"}', "examples is str, expected a list"),
+        (b'{"examples": [' + b"[]," * 5_000_001 + b"[]]}", "10000005 values, at most 10000000 are decoded"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_hostile_definitions(tmp_path, content, reason):
+    """What cannot be counted is a row that says why; nothing is decoded that would fill the memory."""
+    write(tmp_path, "odd", content)
+    (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
+    assert np.isnan(row["n_distinct"])
+    assert row["reason"].startswith(reason)
+
+
+def test_a_definition_larger_than_the_limit(tmp_path, monkeypatch):
+    """Its size is looked at and nothing else."""
+    monkeypatch.setattr("bigbench_meta.loading.definitions.MAX_BYTES", 20)
+    write(tmp_path, "odd", {"examples": [{"input": "a"}]})
+    (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
+    assert row["reason"] == "30 bytes, at most 20 are read"
