@@ -113,3 +113,14 @@ def test_keys_that_do_not_fit_one_number(tmp_path, monkeypatch):
         frames.append(results.frame)
         assert results.frame["trial"].tolist() == [0, 0, 0, 1, 0, 1] * 2
     pd.testing.assert_frame_equal(*frames)
+
+
+@pytest.mark.parametrize("row", ["a,0.5", ",0.5", "b,inf", "b,-1e999"])
+def test_scores_of_humans_that_are_odd(tmp_path, row):
+    """A task twice, no task, and a score without end are refused by their row; an empty cell is no score."""
+    path = tmp_path / "human.csv"
+    path.write_text("task,average\na,0.5\nc,\n" + row + "\n")
+    with pytest.raises(
+        TableError, match=r"human\.csv: row 3 has no task, .*; expected each task once and finite scores"
+    ):
+        human_scores(path)

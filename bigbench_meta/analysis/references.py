@@ -5,6 +5,7 @@ They are facts to look at beside a curve. No test uses them.
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,15 @@ def human_scores(path: Path | str) -> pd.DataFrame:
     if "task" not in table.columns or not kinds or wrong:
         fault = f"column {wrong[0]} holds text" if wrong else f"has the columns {', '.join(table.columns)}"
         raise TableError(f"{path}: {fault}; expected task and one column of numbers for each kind of rater")
+    odd = (
+        table["task"].isna() | table["task"].duplicated() | table[kinds].isin([math.inf, -math.inf]).any(axis="columns")
+    )
+    if odd.any():
+        row = int(odd.to_numpy().argmax())
+        raise TableError(
+            f"{path}: row {row + 1} has no task, the task of an earlier row, or a score without end; expected each task once "
+            "and finite scores, a cell left empty where there is none"
+        )
     return table
 
 
