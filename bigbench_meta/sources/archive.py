@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import struct
 import subprocess
 import tarfile
@@ -37,6 +38,8 @@ MAX_RATIO = 200
 FREE_BYTES = 64 << 20  # below this the ratio does not matter
 MAX_MEMBERS = 1_000_000
 _CHUNK = 1 << 20
+_ZIP_ENTRY, _ZIP_END, _ZIP64_END, _ZIP64_LOCATOR = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_TAIL = (1 << 16) + 22 + 20 + 56  # of a zip, where its end is told: the longest comment and the records before it
 _MAX_HEADER = 16 << 20  # of one tar header: extended headers are read into memory whole
 _MAGIC = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
 _FOREIGN = {
@@ -258,6 +261,7 @@ def _write_blob(path: Path, member: _Member, into: IO[bytes], *, mark: int) -> N
 def _members(path: Path, scratch: Path) -> Iterator[list[_Member]]:
     """List the files, links and devices of an archive, open while the context lasts."""
     if _kind(path) == "zip":
+        _check_directory(path)
         with zipfile.ZipFile(path) as archive:
             yield [_zip_member(archive, info) for info in archive.infolist() if not info.is_dir()]
         return
@@ -286,6 +290,31 @@ def _members(path: Path, scratch: Path) -> Iterator[list[_Member]]:
                     "expected one archive alone: unpack it yourself (tar --ignore-zeros) and give the folder"
                 )
         yield members
+
+
+def _check_directory(path: Path) -> None:
+    """Count the entries of a zip's directory before the library makes an object of each: gigabytes, where there are millions."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        begin = file.seek(max(0, end - _TAIL))
+        tail = file.read()
+        record = tail.rfind(_ZIP_END)
+        if not 0 <= record <= len(tail) - 22:
+            return  # no zip: the library says so
+        (size,) = struct.unpack_from("<I", tail, record + 12)
+        large = record - 20 - 56  # as the library does: a locator just before, and the record just before that
+        if large >= 0 and tail.startswith(_ZIP64_LOCATOR, record - 20) and tail.startswith(_ZIP64_END, large):
+            (size,) = struct.unpack_from("<Q", tail, large + 40)
+            record = large
+        left = min(size, begin + record)
+        file.seek(begin + record - left)
+        entries, before = 0, b""
+        while left and (chunk := file.read(min(left, _CHUNK))):
+            left -= len(chunk)
+            entries += (before + chunk).count(_ZIP_ENTRY)
+            before = chunk[-len(_ZIP_ENTRY) + 1 :]
+            if entries > MAX_MEMBERS:
+                raise FetchError(_TOO_MANY.format(path=path, most=MAX_MEMBERS))
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:

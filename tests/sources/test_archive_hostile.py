@@ -163,6 +163,24 @@ def test_zip64_that_lies(tmp_path: Path, size: int, message: str) -> None:
         fetch(path, cache_dir=tmp_path / "cache")
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_zip_with_a_directory_of_millions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, large: bool) -> None:
+    """Entries are counted before an object is made of each, whatever number the end of the zip tells."""
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 100_000)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda _: pytest.fail("the directory was read"))
+    entry = bytearray(46)
+    entry[:4], entry[28:30] = b"PK\1\2", struct.pack("<H", 7)
+    directory = b"".join(bytes(entry) + b"%07d" % number for number in range(100_001))
+    size, told = len(directory), 1
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, told, told, size, 0)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, size, 1)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, told, told, 1 if large else size, 0, 0)
+    path = tmp_path / "x.zip"
+    path.write_bytes(directory + (record + locator if large else b"") + end)
+    with pytest.raises(FetchError, match=r"x\.zip: refused, it has more than 100000 members; unpack it yourself"):
+        fetch(path, cache_dir=tmp_path / "cache")
+
+
 def test_zip_with_two_names_for_one_member(tmp_path: Path) -> None:
     """Where the directory of a zip and the member's own header disagree, neither is believed."""
     path = tmp_path / "x.zip"
