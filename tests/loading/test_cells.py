@@ -84,7 +84,7 @@ def test_refused(tmp_path, reader, case):
     content, words = HOSTILE[case]
     path = tmp_path / "theirs.csv"
     path.write_bytes(content)
-    if case == "semicolons" and reader in ("predictions", "lengths"):  # where columns are looked for later
+    if (case, reader) == ("semicolons", "predictions"):  # where columns are looked for later
         assert READERS[reader](path).shape == (1, 1)
         return
     with pytest.raises((LoadError, TableError), match=rf"theirs\.csv: .*{words}|theirs\.csv: {words}"):
