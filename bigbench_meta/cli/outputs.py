@@ -12,6 +12,8 @@ from bigbench_meta.cli.parts import got_source, put_bytes, say, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
 _MOST_LATEX_COLUMNS = 12
+# What `show` reads of a run's reference lines.
+_REFERENCES = {"task", "subtask", "metric", "kind", "level"}
 
 
 @click.command("report")
@@ -117,6 +119,7 @@ def show_command(
     from rich.console import Console
 
     from bigbench_meta.analysis.references import human_scores, references
+    from bigbench_meta.errors import OutputError
     from bigbench_meta.terminal import task_table
 
     if (directory is None) == (source is None):
@@ -130,6 +133,12 @@ def show_command(
         if human is not None:
             raise click.UsageError("--human goes with --source; an output of run holds the references it was given")
         lines = tables.get("references", references(results))
+        lacking = sorted(_REFERENCES - set(lines))
+        if lacking:
+            raise OutputError(
+                f"{directory}: table references lacks {', '.join(lacking)}; expected it as "
+                "`bigbench-meta run` wrote it. Run the analysis again"
+            )
     else:
         from bigbench_meta.emergence import score_curves
         from bigbench_meta.loader import load_results

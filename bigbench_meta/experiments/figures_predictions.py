@@ -62,7 +62,7 @@ def metric_pair(
         ax.set_ylabel(label)
         ax.set_ylim(bottom=-0.02 * ax.get_ylim()[1])
     n, scales = rows["n_items"], rows.groupby(["subtask", "family"])["scale"].nunique()
-    axs[0].set_title(f"{_spoken(task, most=50)}: M = {_span(scales)} scales", loc="left", size=9)
+    axs[0].set_title(f"{_spoken(task, most=36)}: M = {_span(scales)} scales", loc="left", size=9)
     axs[1].set_title(f"the same outputs: n = {_span(n)} items a point", loc="left", size=9)
     if 1 < len(families) <= len(_FAMILIES):
         keys = [
@@ -170,7 +170,7 @@ def item_growth(points: pd.DataFrame, models: pd.DataFrame, ax: Axes, *, task: s
     ax.set_ylim(bottom=0.4 / full)
     ax.set_ylabel("accuracy (95% exact interval)")
     families = own["family"].nunique()
-    heading = f"{_spoken(subtask.replace(':', ': '), most=50)}: M = {own['scale'].nunique()}, {families} famil{'y' if families == 1 else 'ies'}"
+    heading = f"{_spoken(subtask.replace(':', ': '), most=40)}: M = {own['scale'].nunique()}, {families} famil{'y' if families == 1 else 'ies'}"
     ax.set_title(f"{heading}\ntriangles: no hit, upper end of the interval", loc="left", size=8)
     ax.legend(fontsize=6, frameon=False, loc="upper left")
     return ax

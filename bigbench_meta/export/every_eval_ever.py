@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = "0.3.0"
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 Record = dict[str, object]
 
@@ -117,11 +118,14 @@ def _result(row: dict[Hashable, Any]) -> Record:
 
 
 def _safe(name: object) -> str:
-    """A name as a part of a path: other characters become '-', and a digest keeps changed names apart."""
+    """A name as a part of a path: other characters become '-', and a digest keeps changed names apart.
+
+    Names that Windows keeps for devices get a digest, too.
+    """
     text = str(name)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:60] or "x"
     return (
         plain
-        if plain == text
+        if plain == text and not _DEVICE.fullmatch(text)
         else f"{plain}-{hashlib.sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:6]}"
     )

@@ -133,6 +133,8 @@ def table_of_bytes(file_name: str, content: bytes) -> pd.DataFrame:
             strings_can_be_null=True,
         ),
     )
+    if len(set(read.column_names)) < len(read.column_names):
+        raise ValueError("a column stands in it twice")
     with_gaps = {column for column, values in zip(read.column_names, read.columns, strict=True) if values.null_count}
     nullable = {
         column: "Int64" if pa.types.is_integer(read.schema.field(column).type) else "boolean"

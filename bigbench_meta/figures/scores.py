@@ -70,7 +70,7 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     _symlog_if_wide(ax, visible["emergence_score"])
     ax.set_xlabel("emergence score E (thick bar: a straight line)")
     left_out = len(order) - len(shown)
-    ax.set_title("Emergence score by metric" + (f" (first {most}, {left_out} left out)" if left_out else ""))
+    ax.set_title("Emergence score by metric" + (f"\n(first {most}, {left_out} left out)" if left_out else ""))
     return ax
 
 

@@ -199,6 +199,17 @@ def test_records_do_not_follow_a_link_out_of_their_folder(tmp_path, results):
     assert list((tmp_path / "theirs").iterdir()) == []
 
 
+def test_records_of_models_named_like_devices_have_other_names(results):
+    """Windows keeps CON and aux.txt for devices: a digest follows, so that nothing is written to one."""
+    named = results.assign(
+        family=results["family"].cat.rename_categories({"GPT": "CON", "BIG-G T=0": "aux.txt"}),
+    )
+    files = export.every_eval_ever(named, source="s", retrieved=0).files
+    folders = {name.split("/")[2] for name in files}
+    assert [re.sub(r"-[0-9a-f]{6}$", "", name) for name in sorted(folders)] == ["CON", "aux.txt"]
+    assert folders.isdisjoint({"CON", "aux.txt"})
+
+
 @pytest.mark.parametrize("kind", export.TABLE_FORMATS)
 def test_every_format_gives_the_same_bytes_whatever_the_row_order(curves, kind):
     """Rows are sorted by key in each format."""

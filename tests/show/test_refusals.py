@@ -89,6 +89,8 @@ CASES = [
     *((f"{command} other", 1, ["other", "no table results", "run --out"]) for command in ("report", "show t --from", "export --format every-eval-ever --out OUT")),
     ("export other", 1, ["'curves'", "this run has theory"]),
     ("report changed", 1, ["changed", "column family of curves", "unchanged"]),
+    *((f"{command} twice", 1, ["curves.csv", "twice", "Run the analysis again"]) for command in ("report", "export", "show t --from")),
+    ("show t --from bare-lines", 1, ["bare-lines", "table references lacks kind", "Run the analysis again"]),
     ("export made --table zz", 1, ["'zz'", "this run has curves"]),
     ("export made --columns zz", 1, ["zz", "it has task"]),
     ("export made --columns task,task", 1, ["task", "named twice", "name each once"]),
@@ -126,6 +128,10 @@ def place(tmp_path_factory, tables):
     known = {name: tables[name] for name in ("results", "curves", "problems")}
     write_run_folder(root / "made", tables=known, files={}, provenance={})
     write_run_folder(root / "other", tables={"theory": pd.DataFrame({"x": [1.0]})}, files={}, provenance={})
+    write_run_folder(root / "twice", tables=known, files={}, provenance={})
+    (root / "twice/tables/curves.csv").write_text("task,task\n1,2\n")
+    lines = {"references": pd.DataFrame({"task": ["t"]})}
+    write_run_folder(root / "bare-lines", tables=known | lines, files={}, provenance={})
     changed = known | {"curves": known["curves"].drop(columns="family")}
     write_run_folder(root / "changed", tables=changed | {"curves": changed["curves"]}, files={}, provenance={})
     return root
