@@ -212,7 +212,7 @@ def model_facts(path: Path) -> pd.DataFrame:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read CSV (packed or not) or Parquet.
+    """Read CSV (packed by gzip or xz if its name ends so) or the plain columns of Parquet.
 
     Raises
     ------

@@ -20,6 +20,7 @@ from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, FieldError, Item, Problem, as_name, item_of_record
 from bigbench_meta.experiments.rescoring_json import VALUE_CHARS, JsonStream, JsonStreamError, unambiguous
 from bigbench_meta.experiments.rescoring_logs import log_items, read_head, recorded_scores
+from bigbench_meta.loading.cells import cells_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -218,16 +219,23 @@ def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Proble
 
     try:
         with pq.ParquetFile(path) as table:
+            schema = table.schema_arrow
+        texts = [
+            field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        ]
+        # A long text that every row repeats is in the file once, and so it is in memory.
+        with pq.ParquetFile(path, read_dictionary=texts) as table:
             names = {name: own.get(name, name) for name in table.schema_arrow.names}
             _check_columns([names[name] for name in table.schema_arrow.names])
             # Others may hold anything, such as dates beyond Python's.
             wanted = [name for name, field in names.items() if field in _FIELDS]
             start = 0
             for batch in table.iter_batches(batch_size=_TABLE_ROWS, columns=wanted):
-                rows = [{names[key]: value for key, value in row.items() if key in names} for row in batch.to_pylist()]
-                for number, row in enumerate(rows, start):
+                fields = [names[name] for name in batch.schema.names]
+                columns = [cells_of(column) for column in pa.Table.from_batches([batch]).columns]
+                for number, row in enumerate(zip(*columns, strict=True), start):
                     try:
-                        yield item_of_record(row, index=number, task=_name(path))
+                        yield item_of_record(dict(zip(fields, row, strict=True)), index=number, task=_name(path))
                     except FieldError as err:
                         where = f"row {number + 1}"
                         yield Problem(as_name(str(path)), where, err.problem, err.expected, "row left out")

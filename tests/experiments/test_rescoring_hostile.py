@@ -213,6 +213,21 @@ def test_memory_for_lists_of_nothing(tmp_path, text):
     assert int(done.stdout.split()[-1]) < 100_000
 
 
+def test_a_long_text_in_every_row(tmp_path):
+    """A file of kilobytes that repeats an output of a megabyte in 2,000 rows: read in a tenth of the two gigabytes."""
+    path = tmp_path / "x.parquet"
+    output = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int8()), pa.array(["x" * 1_000_000]))
+    pq.write_table(
+        pa.table({"model": ["a"] * 2_000, "target": ["1"] * 2_000, "output": output}), path, compression="zstd"
+    )
+    measured = _MEASURE.replace("print(part.problem)", "pass")
+    done = subprocess.run(
+        [sys.executable, "-c", measured, str(path)], cwd=PROJECT, check=True, capture_output=True, text=True
+    )
+    assert path.stat().st_size < 100_000
+    assert int(done.stdout) < 200_000
+
+
 def test_numbers_beyond_python(tmp_path):
     """A whole number of more digits than Python converts, and NaN as a scale, are a problem and an unknown scale."""
     path = tmp_path / "x.jsonl"
