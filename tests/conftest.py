@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIGBENCH_META_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _workers_of_the_next_test():
+    """What a command sets for the processes that it starts ends with the process of a user, and here with the test."""
+    yield
+    os.environ.pop("PYTHONSAFEPATH", None)
 
 
 @pytest.hookimpl(hookwrapper=True)
