@@ -159,6 +159,7 @@ def parquet_table(path: Path, *, error: type[BigbenchMetaError], wanted: Sequenc
         texts = [name for name in names if not _is_number(schema.field(name).type)]
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             table = file.read(columns=names).select(names)
+        table.validate(full=True)  # early pyarrow does not look whether codes of a damaged file are in their dictionary
     except (pa.ArrowException, OSError, ValueError, OverflowError) as err:
         raise error(f"{path}: not a Parquet file that can be read ({' '.join(str(err).split())[:200]})") from err
     if names and table.num_rows != rows:

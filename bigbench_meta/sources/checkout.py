@@ -139,6 +139,8 @@ class Checkout:
 def without_pointers(checkout: Checkout) -> Checkout:
     """Move Git LFS pointers from the entries to what is skipped: they are text about a file that is elsewhere."""
     short = [entry for entry in checkout.entries if entry.size in _POINTER_SIZES]
+    if not short:
+        return checkout
     pointers = {entry for entry, content in checkout.read(short) if content.startswith(_POINTER_START)}
     if not pointers:
         return checkout

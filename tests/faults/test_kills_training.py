@@ -98,7 +98,7 @@ def test_training_killed_at_any_time(training, tmp_path, capsys, what):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", ["vision", "ladder"])
 def test_training_killed_at_any_time_long(training, tmp_path, capsys, what):
-    """The same with 60 kills."""
+    """The same with 30 kills."""
     counts = kill_loop(training, what, tmp_path, kills=30, seed=20261123)
     say(capsys, what, counts)
     assert counts[0] == 30
