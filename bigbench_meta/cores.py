@@ -12,14 +12,14 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from bigbench_meta.progress import Progress
@@ -36,6 +36,7 @@ _OBJECTS_BETWEEN_SEARCHES = 100_000
 _LOOK_SECONDS = 1
 # One thread of linear algebra for each process: there is a process for every core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,24 @@ def leave_with(parent: int) -> None:
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
+@contextmanager
+def starting_others() -> Iterator[None]:
+    """Inside this block the processes that joblib starts import nothing from the working folder.
+
+    They are started by ``-c`` and ``-m``, which look there first, and it may be somebody else's repository. Once they run
+    they look where this process does.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
+
+
 def search_less_for_garbage() -> None:
     """Let this process look for cycles of objects less often: there are hardly any, and it takes 5 to 10% of the time."""
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
@@ -149,9 +168,14 @@ def _others(count: int) -> Executor | None:
     from joblib.externals.loky import ProcessPoolExecutor
 
     try:
-        executor: Executor = ProcessPoolExecutor(
-            max_workers=count, env=_ONE_THREAD, timeout=_IDLE_SECONDS, initializer=leave_with, initargs=(os.getpid(),)
-        )
+        with starting_others():
+            executor: Executor = ProcessPoolExecutor(
+                max_workers=count,
+                env=_ONE_THREAD | {_SAFE_PATH: "1"},
+                timeout=_IDLE_SECONDS,
+                initializer=leave_with,
+                initargs=(os.getpid(),),
+            )
     except OSError as err:  # no semaphores: /dev/shm is full, or not there
         logger.warning("the work of other processes is done in this one: none can be started: %s", err)
         return None

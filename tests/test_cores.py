@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from functools import cache
+from pathlib import Path
 
 import pytest
 from joblib import Parallel, delayed
 
 from bigbench_meta.cores import _others, on_every_core, start_others
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def square(number):
@@ -124,3 +128,20 @@ def test_an_index_error_of_a_job_is_no_job_lost():
     """A job done here that looks past the end of a list fails as it would anywhere; nothing waits for its result."""
     with pytest.raises(IndexError):
         on_every_core([].__getitem__, [0, 1, 2], worth=10)
+
+
+def test_other_processes_import_nothing_from_the_working_folder(tmp_path):
+    """A script that works in somebody else's folder does not run the `joblib` that lies there."""
+    theirs, script = tmp_path / "theirs", tmp_path / "ours.py"
+    (theirs / "joblib").mkdir(parents=True)
+    (theirs / "joblib" / "__init__.py").write_text("open('it-ran', 'w').close()\n")
+    script.write_text(
+        f"import sys; sys.path.append({str(ROOT)!r})\n"
+        "from bigbench_meta.cores import on_every_core, starting_others\n"
+        "print(on_every_core(abs, [-1] * 8, worth=1, workers=2))\n"
+        "from joblib import Parallel, delayed\n"
+        "with starting_others(): Parallel(n_jobs=2)(delayed(abs)(-1) for _ in range(8))\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=theirs, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{[1] * 8}\n"
+    assert not (theirs / "it-ran").exists()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bigbench_meta.cores import leave_with
+from bigbench_meta.cores import leave_with, starting_others
 from bigbench_meta.errors import IntegrityError
 from bigbench_meta.experiments.rescoring import FileScores, ItemRow, Progress, Settings, rescore_file
 
@@ -51,7 +51,8 @@ def rescore_parts(
     folder.mkdir(parents=True, exist_ok=True)
     parts = [folder / f"part-{number:05d}.parquet" for number in range(len(files))]
     jobs = (delayed(score_to_part)(file, settings, part) for file, part in zip(files, parts, strict=True))
-    done: list[FileScores] = Parallel(n_jobs=workers, initializer=leave_with, initargs=(os.getpid(),))(jobs)
+    with starting_others():
+        done: list[FileScores] = Parallel(n_jobs=workers, initializer=leave_with, initargs=(os.getpid(),))(jobs)
     for number, (found, part) in enumerate(zip(done, parts, strict=True), 1):
         rows = pq.read_metadata(part).num_rows
         if rows != found.read:

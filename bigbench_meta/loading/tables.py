@@ -84,9 +84,11 @@ def read_table(path: Path) -> Loaded:
             f"{', '.join(REQUIRED)}, and may have {', '.join(_DEFAULTS)}; it has {', '.join(cells)[:300]}"
         )
     problems: list[Problem] = []
-    values = {name: _read_column(path.name, name, cells[name], problems) for name in _RULES if name in cells}
+    # The name of a file need not be text that a table can hold: bytes of other encodings are spelled out.
+    file = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+    values = {name: _read_column(file, name, cells[name], problems) for name in _RULES if name in cells}
     return _table(
-        path, values, problems, on_disk=on_disk, other=[name for name in cells if name not in RESULTS.columns]
+        file, values, problems, on_disk=on_disk, other=[name for name in cells if name not in RESULTS.columns]
     )
 
 
@@ -175,7 +177,7 @@ def _read_column(file: str, name: str, cells: Sequence[Cell], problems: list[Pro
 
 
 def _table(
-    path: Path, values: dict[str, list[object]], problems: list[Problem], *, on_disk: int, other: list[str]
+    file: str, values: dict[str, list[object]], problems: list[Problem], *, on_disk: int, other: list[str]
 ) -> Loaded:
     import numpy as np
     import pandas as pd
@@ -194,13 +196,11 @@ def _table(
             problems[i] = problem._replace(numbers=1)
     frame = pd.DataFrame({name: np.array(column, dtype=object)[~unusable] for name, column in values.items()})
     positions = np.flatnonzero(~unusable) + 1
-    frame, notes = _with_defaults(frame, path)
+    frame, notes = _with_defaults(frame, file)
     key = list(RESULTS.key)
     repeated = frame.duplicated(key).to_numpy()
     problems += [
-        Problem(
-            path.name, f"row {row}", "repeats the key of an earlier row", "each key once", "the first row is kept", 1
-        )
+        Problem(file, f"row {row}", "repeats the key of an earlier row", "each key once", "the first row is kept", 1)
         for row in positions[repeated].tolist()
     ]
     frame = frame[~repeated].sort_values(key, ignore_index=True, kind="stable")
@@ -208,7 +208,7 @@ def _table(
         **{name: frame[name].cat.remove_unused_categories() for name in frame.select_dtypes("category").columns}
     )
     if other:
-        notes.append(f"{path.name}: columns that mean nothing here are ignored: {', '.join(other)}")
+        notes.append(f"{file}: columns that mean nothing here are ignored: {', '.join(other)}")
     return Loaded(validate(frame, RESULTS), problems, 1, on_disk, tuple(notes))
 
 
@@ -216,7 +216,7 @@ def _row_of(where: str) -> int:
     return int(where.split(",", maxsplit=1)[0].removeprefix("row "))
 
 
-def _with_defaults(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _with_defaults(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[str]]:
     """Return all columns of RESULTS with their dtypes, and a note for each that was not in the file."""
     import numpy as np
     import pandas as pd
@@ -224,7 +224,7 @@ def _with_defaults(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     from bigbench_meta.loading.assemble import normalized
 
     absent = [name for name in _DEFAULTS if name not in frame]
-    notes = [f"{path.name}: no column {name}; taken as {_DEFAULTS[name]}" for name in absent]
+    notes = [f"{file}: no column {name}; taken as {_DEFAULTS[name]}" for name in absent]
     full = frame.copy()
     for name in absent:
         if name == "subtask":
@@ -239,7 +239,7 @@ def _with_defaults(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
             full[name] = np.nan
     if "trial" in absent:
         full["trial"] = full.groupby([name for name in RESULTS.key if name != "trial"]).cumcount()
-    full["source_file"] = path.name
+    full["source_file"] = file
     dtypes = {"category": "str", "float": "float64", "int": "int64", "bool": "bool"}
     full = full.astype({name: dtypes[word] for name, word in RESULTS.columns.items() if name in full})
     full["score_normalized"] = normalized(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import numpy as np
 import pandas as pd
@@ -165,3 +166,15 @@ def test_selection_and_ignored_columns(table):
     assert "mine.csv: columns that mean nothing here are ignored: colour" in results.notes
     with pytest.raises(LoadError, match="near matches: bleu"):
         load_results(table(text), metrics=["blue"])
+
+
+def test_a_file_name_that_is_not_utf_8(tmp_path):
+    """Bytes of another encoding in the name of a file are spelled out wherever a table names it."""
+    path = tmp_path / os.fsdecode(b"d\xe9j\xe0.csv")
+    path.write_text("task,metric,family,model,scale,score\nt,bleu,F,a,1000,0.5\nt,bleu,F,b,2000,?\n")
+    results = load_results(path)
+    assert results.frame["source_file"].astype(str).tolist() == ["d\\udce9j\\udce0.csv"]
+    assert results.problems["file"].astype(str).tolist() == ["d\\udce9j\\udce0.csv"]
+    path = path.replace(path.with_suffix(".parquet"))
+    with pytest.raises(LoadError, match="not a Parquet file that can be read"):
+        load_results(path)
