@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Installs what `make check-all` needs beyond the locked packages, where it is missing: Chromium with its driver, a LaTeX
-# with booktabs, the poppler tools (Debian packages), PyTorch into .venv, and the validator of Every Eval Ever records, which
-# needs Python 3.12 or newer, into .venv-records. Run from the project's root after `make .venv/.ready`.
+# with booktabs, the poppler tools (Debian packages), PyTorch and scikit-learn (which carries the digits) into .venv, and the
+# validator of Every Eval Ever records, which needs Python 3.12 or newer, into .venv-records. Run from the project's root
+# after `make .venv/.ready`.
 set -euo pipefail
 
 TORCH="torch==2.13.0"
+DIGITS="scikit-learn==1.9.1"
 RECORDS="every-eval-ever==0.3.0"
 
 if [ ! -x .venv/bin/python ]; then
@@ -30,6 +32,9 @@ fi
 
 if ! .venv/bin/python -c "import torch" 2>/dev/null; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "$TORCH"
+fi
+if ! .venv/bin/python -c "import sklearn" 2>/dev/null; then
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check "$DIGITS"
 fi
 
 if ! .venv-records/bin/python -c "import every_eval_ever" 2>/dev/null; then
