@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
 )
 settings.load_profile("busy machine")
+
+# Figures are compared byte for byte: neither the settings of whoever runs the tests may count, nor the list of fonts that
+# Matplotlib keeps for all environments of a user (one of them deleted while it is made, and the list lacks Matplotlib's own
+# fonts from then on). The first process chooses the folder, the others inherit it.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _MATPLOTLIB = tempfile.TemporaryDirectory(prefix="matplotlib-")
+    os.environ["MPLCONFIGDIR"] = _MATPLOTLIB.name
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -56,10 +56,17 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 @contextlib.contextmanager
 def publication_style() -> Iterator[None]:
-    """Draw with the package's style file inside this block; nothing outside it changes."""
+    """Draw with the package's style file inside this block; nothing outside it changes.
+
+    It starts from the defaults of Matplotlib, not from the `matplotlibrc` of the user or of the working folder, which may be
+    somebody else's: figures are the same everywhere, and no LaTeX is started.
+    """
     from matplotlib import style
 
-    with as_file(files("bigbench_meta.figures") / "publication.mplstyle") as path, style.context(str(path)):
+    with (
+        as_file(files("bigbench_meta.figures") / "publication.mplstyle") as path,
+        style.context(str(path), after_reset=True),
+    ):
         yield
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -35,3 +39,20 @@ def test_a_settled_figure_stays_as_it_is():
     figure = drawn(0)
     assert figure_files([lambda: figure]) == figure_files([lambda: figure])
     assert figure.get_layout_engine() is None
+
+
+def test_settings_in_the_working_folder_change_nothing(tmp_path):
+    """A `matplotlibrc` where the user stands, as in somebody else's repository, starts no LaTeX and moves no byte."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 30\nlines.linewidth: 9\nbackend: pdf\n")
+    root = Path(__file__).resolve().parents[2]
+    script = (
+        f"import sys; sys.path[:0] = [{str(root)!r}, {str(root / 'tests')!r}]\n"
+        "from hashlib import sha256\n"
+        "from show.test_figure_files import drawn\n"
+        "from bigbench_meta.figures.files import figure_files\n"
+        "files, = figure_files([lambda: drawn(1)], workers=1)\n"
+        "print({name: sha256(content).hexdigest() for name, content in files.items()})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (here,) = figure_files([partial(drawn, 1)], workers=1)
+    assert done.stdout.strip() == str({name: hashlib.sha256(content).hexdigest() for name, content in here.items()})
