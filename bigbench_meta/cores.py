@@ -116,13 +116,13 @@ def start_others(*modules: str) -> None:
 
 
 def leave_with(parent: int) -> None:
-    """Let this worker process end as soon as ``parent``, which has started it, is gone: joblib's would wait for ever."""
+    """Let this worker process end as soon as ``parent``, which has started it, is gone: it would wait for work for ever."""
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 
 @contextmanager
 def starting_others() -> Iterator[None]:
-    """Inside this block the processes that joblib starts import nothing from the working folder.
+    """Inside this block the Python processes that joblib and multiprocessing start import nothing from the working folder.
 
     They are started by ``-c`` and ``-m``, which look there first, and it may be somebody else's repository. Once they run
     they look where this process does.

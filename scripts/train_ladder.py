@@ -13,7 +13,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bigbench_meta.cores import leave_with, starting_others
 from bigbench_meta.errors import BigbenchMetaError, OutputError
 from bigbench_meta.experiments.ladder.catalog import TASKS
 from bigbench_meta.experiments.ladder.grid import SEEDS, WIDTHS
@@ -28,19 +28,12 @@ from bigbench_meta.experiments.ladder.repository import grid_runs, write_reposit
 from bigbench_meta.experiments.ladder.runs import Run, is_done, perform
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(parent: int) -> None:
     """Keep to one thread a process, with no life after the parent's death (a killed parent cannot tell its workers)."""
     import torch
 
     torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def follow() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=follow, daemon=True).start()
+    leave_with(parent)
 
 
 def _cost(run: Run) -> float:
@@ -62,8 +55,12 @@ def train_missing(wanted: list[Run], folder: Path, *, workers: int) -> None:
     with (
         Progress(*columns, TimeRemainingColumn(), console=console) as progress,
         # Spawned, not forked: a fork of a process with threads may hang.
+        starting_others(),
         ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_worker,
+            initargs=(os.getpid(),),
         ) as pool,
     ):
         bar = progress.add_task("models", total=len(missing))

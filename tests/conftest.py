@@ -56,13 +56,6 @@ def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory):
         yield
 
 
-@pytest.fixture(autouse=True)
-def _workers_of_the_next_test():
-    """What a command sets for the processes that it starts ends with the process of a user, and here with the test."""
-    yield
-    os.environ.pop("PYTHONSAFEPATH", None)
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """Where the published data exists, a skipped test on it is a failure."""

@@ -66,13 +66,15 @@ _IN_A_STRANGE_FOLDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from bigbench_meta.cli import main
-main(["simulate", "simulated", "--tasks", "1"], standalone_mode=False)
 import multiprocessing
 from joblib import Parallel, delayed
-if __name__ == "__main__":
+@main.command()
+def work():
     print(Parallel(n_jobs=2)(delayed(abs)(number) for number in (-1, 2)))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         print(pool.map(abs, [-3]))
+if __name__ == "__main__":
+    main(["work"])
 """
 
 

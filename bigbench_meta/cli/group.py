@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sys
 from concurrent.futures import BrokenExecutor
-from pathlib import Path
 from typing import Any
 
 import click
 
 from bigbench_meta import __version__
-from bigbench_meta.cores import search_less_for_garbage
+from bigbench_meta.cores import search_less_for_garbage, starting_others
 from bigbench_meta.errors import BigbenchMetaError, printable
 
 _NO_ROOM = "no space left where the output goes; make room or send it elsewhere"
@@ -61,10 +59,11 @@ class _OneLine(logging.Formatter):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bigbench-meta")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Honest analysis of emergent abilities on the public BIG-Bench results."""
     search_less_for_garbage()
-    _keep_workers_from_the_working_folder()
+    ctx.with_resource(starting_others())
     # There is a process for every core, and products are small: threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     talk = logging.StreamHandler()  # stderr
@@ -72,13 +71,3 @@ def main() -> None:
     logger = logging.getLogger("bigbench_meta")
     logger.handlers[:] = [talk]
     logger.setLevel(logging.INFO)
-
-
-def _keep_workers_from_the_working_folder() -> None:
-    """Let other Python processes import nothing from the working folder, unless this one does.
-
-    Python puts that folder first for ``-c`` and ``-m``, by which joblib and multiprocessing start theirs; the user may
-    well stand in a repository of somebody else, and a ``joblib.py`` there would be run.
-    """
-    if not {"", str(Path.cwd())} & set(sys.path):
-        os.environ["PYTHONSAFEPATH"] = "1"

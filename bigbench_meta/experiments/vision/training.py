@@ -11,18 +11,18 @@ import hashlib
 import logging
 import os
 import platform
-import threading
 import time
 import zipfile
 import zlib
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.util import find_spec
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bigbench_meta import __version__
+from bigbench_meta.cores import leave_with, starting_others
 from bigbench_meta.errors import MissingExtraError, OutputError
 from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Job, Plan, Split, finer, ladder, median_size, split
 from bigbench_meta.experiments.vision.results import Finished, deciding_scores, results_frame
@@ -163,7 +163,12 @@ def _pool(context: _Context, jobs: int) -> Iterator[ProcessPoolExecutor | None]:
     if jobs == 1:
         yield None
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_enter, initargs=(context,)) as pool:
+    with (
+        starting_others(),
+        ProcessPoolExecutor(
+            jobs, mp_context=get_context("spawn"), initializer=_enter, initargs=(context, os.getpid())
+        ) as pool,
+    ):
         try:
             yield pool
         except BaseException:
@@ -209,17 +214,9 @@ def _finishing(context: _Context, missing: Sequence[Job], pool: ProcessPoolExecu
 _here: list[_Context] = []
 
 
-def _enter(context: _Context) -> None:
+def _enter(context: _Context, parent: int) -> None:
     _here[:] = [context]
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone: a killed run must not leave others waiting for work."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    leave_with(parent)
 
 
 def _train_here(job: Job) -> None:
