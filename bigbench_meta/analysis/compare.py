@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bigbench_meta.analysis.multiplicity import q_values
 from bigbench_meta.analysis.odds import OddsRatio, conditional_odds_ratio, mantel_haenszel, sample_odds_ratio
 from bigbench_meta.schema import Table, validate
 
@@ -78,13 +79,8 @@ def with_q_values(table: pd.DataFrame, members: pd.Series[bool]) -> pd.DataFrame
 
     Undefined p-values are held out; where a family has one defined p-value its q-value is that.
     """
-    from scipy.stats import false_discovery_control
-
-    table = table.copy()
-    tested = table[members & table["p_value"].notna()]
-    for _, family in tested.groupby(["strata", "effect"]):
-        table.loc[family.index, "q_value"] = false_discovery_control(family["p_value"].to_numpy())
-    return table
+    corrected = table.loc[members].groupby(["strata", "effect"])["p_value"].transform(q_values)
+    return table.assign(q_value=corrected.reindex(table.index))
 
 
 def compare(

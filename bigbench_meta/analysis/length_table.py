@@ -17,7 +17,7 @@ import numpy as np
 
 from bigbench_meta.analysis.laws import DEFAULT_BOUND
 from bigbench_meta.analysis.lengths import LEVEL, MIN_LENGTHS, effective_length, length_law
-from bigbench_meta.analysis.verdicts import q_values
+from bigbench_meta.analysis.multiplicity import q_values
 from bigbench_meta.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def length_tests(frame: pd.DataFrame, *, curves: pd.DataFrame, lengths: pd.DataF
 
     rows = list(_rows(_points(frame, curves=curves, lengths=lengths)))
     table = pd.DataFrame(rows, columns=COLUMNS).astype(_DTYPES)
-    for _, same in table.groupby("quantity"):
-        table.loc[same.index, "q_value"] = q_values(same["p_value"].to_numpy(np.float64), np.ones(len(same), bool))
+    table["q_value"] = table.groupby("quantity")["p_value"].transform(q_values)
     return table
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.multiplicity import q_values
 from bigbench_meta.analysis.units import CRITERIA, exceeds, oriented
 
 if TYPE_CHECKING:
@@ -201,11 +202,8 @@ def swap_tests(pairs: pd.DataFrame, *, rng: np.random.Generator, draws: int = 99
 
 
 def _with_q_values(table: pd.DataFrame) -> pd.DataFrame:
-    from scipy.stats import false_discovery_control
-
     table = table.astype(dict.fromkeys(("p_value", "q_value", "estimate", "low", "high"), "float64"))
-    for _, family in table[table["p_value"].notna()].groupby("quantity"):
-        table.loc[family.index, "q_value"] = false_discovery_control(family["p_value"].to_numpy())
+    table["q_value"] = table.groupby("quantity")["p_value"].transform(q_values)
     return table
 
 

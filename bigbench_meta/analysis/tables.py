@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bigbench_meta.analysis.inference import CurveResult, noise_group
-from bigbench_meta.analysis.verdicts import Evidence, Verdict, q_values, verdict
+from bigbench_meta.analysis.multiplicity import q_values
+from bigbench_meta.analysis.verdicts import Evidence, Verdict, verdict
 from bigbench_meta.schema import CURVES, CURVES_ANALYZED, VERDICTS, validate
 
 if TYPE_CHECKING:

@@ -33,27 +33,6 @@ FLAT_MARGIN, JUMP_MARGIN = 0.05, 0.10
 JUMP_SHARE = 0.5
 
 
-def q_values(p: Vector, family: NDArray[np.bool_]) -> Vector:
-    """Return Benjamini-Hochberg q-values of the p-values in ``family``; NaN outside it and where p is NaN.
-
-    References
-    ----------
-    Benjamini, Y., Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57.
-
-    Examples
-    --------
-    >>> q_values(np.array([0.01, 0.04, np.nan, 0.5]), np.array([True, True, True, False]))
-    array([0.02, 0.04,  nan,  nan])
-    """
-    q = np.full(len(p), np.nan)
-    tested = family & np.isfinite(p)
-    if tested.any():
-        from scipy.stats import false_discovery_control
-
-        q[tested] = false_discovery_control(p[tested], method="bh")
-    return q
-
-
 class Evidence(NamedTuple):
     """What a verdict rests on; effects in units of a 0-1 score, ``has_range`` False where there is no such scale.
 

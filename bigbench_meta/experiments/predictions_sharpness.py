@@ -80,7 +80,8 @@ def pair_sharpness(points: pd.DataFrame, *, rng: np.random.Generator, draws: int
         all pairs that could be tested. NaN where a curve could not be tested (fewer than 4 scales, or items not known).
     """
     import pandas as pd
-    from scipy.stats import false_discovery_control
+
+    from bigbench_meta.analysis.multiplicity import q_values
 
     keys = points[KEY].drop_duplicates(ignore_index=True)
     known = points[np.isfinite(points["n_items"]) & (points["n_items"] >= 1)]
@@ -94,8 +95,7 @@ def pair_sharpness(points: pd.DataFrame, *, rng: np.random.Generator, draws: int
         seed = int(rng.integers(2**63))
         found = _curves_tested(known, column, items=items, seed=seed, draws=draws, corrected=corrected)
         keys = keys.merge(pd.DataFrame(found, columns=[*KEY, name]), on=KEY, how="left")
-    tested = keys["p_sharp_accuracy"].notna()
-    keys.loc[tested, "q_sharp_accuracy"] = false_discovery_control(keys.loc[tested, "p_sharp_accuracy"])
+    keys["q_sharp_accuracy"] = q_values(keys["p_sharp_accuracy"])
     return pd.DataFrame(keys.reindex(columns=[*KEY, *SHARPNESS_COLUMNS]))
 
 

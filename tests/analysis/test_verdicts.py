@@ -12,7 +12,7 @@ from bigbench_meta.analysis.pipeline import most_draws
 from bigbench_meta.analysis.prepare import Curve
 from bigbench_meta.analysis.sharpness import level_is_doubtful
 from bigbench_meta.analysis.tables import emergence_floored
-from bigbench_meta.analysis.verdicts import NOT_TRUSTED, Evidence, q_values, verdict
+from bigbench_meta.analysis.verdicts import NOT_TRUSTED, Evidence, verdict
 
 CLEAR = Evidence(
     n_scales=12,
@@ -78,13 +78,6 @@ def test_reasons_say_what_was_refused_and_what_could_not_be_seen() -> None:
     assert blind.reason.endswith("no score of the largest model would have been a surprise")
     far = verdict(CLEAR._replace(jump_high=0.2))
     assert far.reason.endswith("only a score above 0.6 of the largest model would have been a surprise")
-
-
-def test_q_values_by_hand() -> None:
-    """Benjamini-Hochberg by hand: p = .01, .02, .03 of three tests give q = .03 each; NaN and outsiders do not count."""
-    q = q_values(np.array([0.03, 0.01, np.nan, 0.02, 0.0001]), np.array([True, True, True, True, False]))
-    np.testing.assert_allclose(q[[0, 1, 3]], 0.03)
-    assert np.isnan(q[[2, 4]]).all()
 
 
 def test_sequential_p_value_is_valid() -> None:
