@@ -141,18 +141,20 @@ def run(
     Raises
     ------
     BigbenchMetaError
-        The source, its files, ``items``, ``lengths`` or ``out`` cannot be used; nothing is written then.
+        The source, its files, ``items``, ``lengths`` or ``out`` cannot be used, or ``out`` holds one of the others; nothing
+        is written then.
     """
     import numpy as np
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
     from bigbench_meta.analysis.references import human_scores, references
-    from bigbench_meta.export import as_read_back, check_run_folder, write_run_folder
+    from bigbench_meta.export import as_read_back, check_run_folder, keep_apart, write_run_folder
     from bigbench_meta.metrics import metrics
     from bigbench_meta.report import page_files, page_of_run
 
     check_run_folder(out, force=force)
+    keep_apart(written=[out], read=[source, items, lengths, metrics_file, human])
     start_others(*_SHARED_WORK)
     registry = metrics(metrics_file)
     raters = None if human is None else human_scores(human)

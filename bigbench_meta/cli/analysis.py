@@ -35,9 +35,11 @@ def score_command(
 ) -> None:
     """Give the emergence score and linearity of every curve of SOURCE (default: github), without any test."""
     from bigbench_meta.emergence import score_curves
+    from bigbench_meta.export import keep_apart
     from bigbench_meta.loader import load_results
     from bigbench_meta.metrics import metrics
 
+    keep_apart(written=[out], read=[source, metrics_file])
     results = load_results(got_source(source, ref=ref, cache_dir=cache_dir, offline=offline), cache_dir=cache_dir)
     curves = score_curves(results.frame, registry=metrics(metrics_file))
     defined = int(curves["emergence_score"].notna().sum())
@@ -69,11 +71,13 @@ def analyze_command(
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
+    from bigbench_meta.export import keep_apart
     from bigbench_meta.loader import load_results
     from bigbench_meta.loading.definitions import task_definitions
     from bigbench_meta.metrics import metrics
     from bigbench_meta.run import read_items, read_lengths
 
+    keep_apart(written=[out], read=[source, items, lengths, metrics_file])
     registry = metrics(metrics_file)
     known = None if items is None else read_items(items)
     known_lengths = None if lengths is None else read_lengths(lengths)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from click.core import ParameterSource
 
 from bigbench_meta.cli.options import draws_option, json_option, metric_option, out_folder_options, seed_option
-from bigbench_meta.cli.parts import say, show_written, shown_progress
+from bigbench_meta.cli.parts import given, say, show_written, shown_progress
 
 # The seed of the results that come with the package, as in vision.Plan, which --help need not load.
 _VISION_SEED = 20261122
@@ -67,7 +66,9 @@ def theory_command(
 @click.option("--scheduler", help="Address of a Dask scheduler that hands the files out (needs the extra distributed).")
 @out_folder_options("bigbench-meta-rescored")
 @json_option
+@click.pass_context
 def rescore_command(
+    ctx: click.Context,
     *,
     logs: tuple[Path, ...],
     metrics: tuple[str, ...],
@@ -85,6 +86,10 @@ def rescore_command(
     from bigbench_meta.experiments.produce import write_rescored
     from bigbench_meta.experiments.rescoring_cluster import on_scheduler
 
+    if scheduler and given(ctx, "workers"):
+        raise click.UsageError(
+            "--workers is for this machine, and --scheduler hands the files out to its own: give one"
+        )
     with shown_progress() as progress, on_scheduler(scheduler):
         written, _ = write_rescored(
             logs,
@@ -140,7 +145,7 @@ def predictions_command(
     from bigbench_meta.experiments.predictions_data import RENAMED, load_outputs
     from bigbench_meta.experiments.predictions_scores import KNOWN, load_scores
     from bigbench_meta.experiments.produce import write_predictions
-    from bigbench_meta.export import check_run_folder
+    from bigbench_meta.export import check_run_folder, keep_apart
 
     if scores and len(sources) != 1:
         raise click.UsageError("--scores: expected exactly one table")
@@ -148,6 +153,7 @@ def predictions_command(
         raise click.UsageError("--models and --column speak of SOURCES: name at least one file")
     names = _field_names(columns, tuple(KNOWN) if scores else RENAMED)
     check_run_folder(out, force=force)
+    keep_apart(written=[out], read=[*sources, models])
     rng, notes = np.random.default_rng(seed), []
     if scores:
         table = load_scores(sources[0], models=models, columns=names)
@@ -178,11 +184,13 @@ def predictions_command(
 
 def _field_names(columns: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
     """Turn ``FIELD=NAME`` options into a mapping."""
-    names = {}
+    names: dict[str, str] = {}
     for option in columns:
         field, equals, name = option.partition("=")
         if not (equals and name and field in fields):
             raise click.UsageError(f"--column {option}: expected FIELD=NAME with FIELD one of {', '.join(fields)}")
+        if field in names or name in names.values():
+            raise click.UsageError(f"--column {option}: the field or the name was given before; expected each once")
         names[field] = name
     return names
 
@@ -229,23 +237,25 @@ def vision_command(
     """
     from bigbench_meta.experiments import vision
     from bigbench_meta.experiments.vision.produce import shipped_study, trained_study, write_study
-    from bigbench_meta.export import check_run_folder
+    from bigbench_meta.export import check_run_folder, keep_apart
 
     of_training = ("images", "data", "trials", "jobs", "seed", "draws")
-    given = [name for name in of_training if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if given and not train:
+    asked = [name for name in of_training if given(ctx, name)]
+    if asked and not train:
         raise click.UsageError(
-            f"--{', --'.join(given)}: only with --train; without it the results that come with the package are drawn"
+            f"{given(ctx, *asked)}: only with --train; without it the results that come with the package are drawn"
         )
     check_run_folder(out, force=force)
+    models = out.resolve().with_name(f"{out.resolve().name}-models")
+    keep_apart(written=[out, models], read=[data])
     chosen = tuple(name for name in vision.EXPERIMENTS if not experiments or name in experiments)
     if train:
         vision.require_torch()
-        options = [("experiment", name) for name in experiments] + [(name, ctx.params[name]) for name in given]
+        options = [("experiment", name) for name in experiments] + [(name, ctx.params[name]) for name in asked]
         with shown_progress() as progress:
             study = trained_study(
                 vision.load_images(images or "digits", data),
-                out.with_name(f"{out.name}-models"),
+                models,
                 plan=vision.Plan(seed=seed, trials=trials or vision.Plan.trials),
                 experiments=chosen,
                 jobs=jobs or 1,

@@ -92,7 +92,7 @@ def load_command(
     model, scale and score.
     """
     from bigbench_meta.errors import OutputError
-    from bigbench_meta.export import table_bytes, write_exports
+    from bigbench_meta.export import keep_apart, table_bytes, write_exports
     from bigbench_meta.loader import load_results
 
     kinds = {".csv": "csv", ".parquet": "parquet"}
@@ -100,6 +100,7 @@ def load_command(
         raise click.UsageError(f"--out {out}: expected a name that ends in .csv or .parquet")
     if problems is not None and problems.suffix.lower() != ".csv":
         raise click.UsageError(f"--problems {problems}: expected a name that ends in .csv")
+    keep_apart(written=[out, problems], read=[source])
     results = load_results(
         got_source(source, ref=ref, cache_dir=cache_dir, offline=offline),
         strict=strict,

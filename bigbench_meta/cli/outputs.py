@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bigbench_meta.cli.options import force_option, human_option, source_options
-from bigbench_meta.cli.parts import got_source, put_bytes, say, shown_progress
+from bigbench_meta.cli.parts import given, got_source, put_bytes, say, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
 _MOST_LATEX_COLUMNS = 12
@@ -55,7 +55,9 @@ def report_command(directory: Path) -> None:
 @click.option("--sql", help="A SELECT over the tables by name, instead of --table; needs the extra sql.")
 @click.option("--spreadsheet-safe", is_flag=True, help="In CSV, disarm text that a spreadsheet would run as a formula.")
 @force_option
+@click.pass_context
 def export_command(
+    ctx: click.Context,
     directory: Path,
     *,
     name: str,
@@ -73,12 +75,16 @@ def export_command(
     """
     from bigbench_meta.export import export_records, export_table, read_run_folder, require_tables
 
+    if sql is not None and given(ctx, "name"):
+        raise click.UsageError("--sql takes its rows from all tables: leave --table away, or --sql")
+    if spreadsheet_safe and kind != "csv":
+        raise click.UsageError(f"--spreadsheet-safe is for CSV; {kind} needs none: leave it away")
     tables, provenance = read_run_folder(directory)
     wanted = [column.strip() for column in columns.split(",") if column.strip()]
     if kind == "every-eval-ever":
-        if out is None or sql or wanted:
+        if out is None or sql or wanted or given(ctx, "name"):
             raise click.UsageError(
-                "every-eval-ever writes whole records: give --out FOLDER, and neither --sql nor --columns"
+                "every-eval-ever writes whole records of all scores: give --out FOLDER, and none of --table, --sql and --columns"
             )
         require_tables(directory, tables, "results")
         paths = export_records(tables["results"], out=out, query=query, provenance=provenance, force=force)
@@ -105,7 +111,9 @@ def export_command(
 @click.option("--source", help="Or a source as in fetch or a table: scores only, without analysis.")
 @human_option
 @source_options
+@click.pass_context
 def show_command(
+    ctx: click.Context,
     task: str,
     *,
     directory: Path | None,
@@ -124,14 +132,15 @@ def show_command(
 
     if (directory is None) == (source is None):
         raise click.UsageError("give either --from DIRECTORY or --source SOURCE")
+    of_source = given(ctx, "human", "ref", "cache_dir", "offline")
+    if directory is not None and of_source:
+        raise click.UsageError(f"{of_source} goes with --source; an output of run has its numbers and references")
     if directory is not None:
         from bigbench_meta.export import read_run_folder, require_tables
 
         tables, _ = read_run_folder(directory)
         require_tables(directory, tables, "results", "curves")
         results, curves = tables["results"], tables["curves"]
-        if human is not None:
-            raise click.UsageError("--human goes with --source; an output of run holds the references it was given")
         lines = tables.get("references", references(results))
         lacking = sorted(_REFERENCES - set(lines))
         if lacking:

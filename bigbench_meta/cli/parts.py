@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from bigbench_meta.errors import printable
 
@@ -78,6 +79,13 @@ def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mappin
     else:
         write_exports({out: content}, about=about, provenance={}, force=force)
         click.echo(out)
+
+
+def given(ctx: click.Context, *names: str) -> str:
+    """Name the options of a command that the user gave, among those of the given parameters; empty if none."""
+    spelled = {option.name: option.opts[-1] for option in ctx.command.params}
+    there = [name for name in names if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    return ", ".join(str(spelled[name]) for name in there)
 
 
 def say(sentence: str) -> None:

@@ -25,7 +25,7 @@ from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.predictions_scores import model_facts
 from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, Item, Problem, as_name
 from bigbench_meta.experiments.rescoring_metrics import edit_distance, exact_match, split_tokens
-from bigbench_meta.experiments.rescoring_read import read_items
+from bigbench_meta.experiments.rescoring_read import OwnNames, read_items
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,24 +84,35 @@ def load_outputs(
     Raises
     ------
     LoadError
-        If no item has both an output and a target; says what the first problem was and what to do.
+        If no item has both an output and a target, or no record a name of ``columns``; says what the first problem was and
+        what to do.
     """
     import pandas as pd
 
     rows: list[tuple[object, ...]] = []
     problems: list[Problem] = []
-    for path in paths:
-        for part in read_items(path, names=columns):
+    own, files = OwnNames(columns), {path.resolve(): path for path in reversed(paths)}
+    for path in reversed(files.values()):
+        for part in read_items(path, names=own):
             if isinstance(part, Problem):
                 problems.append(part)
             elif isinstance(part, Item) and part.output is not None and part.targets:
                 rows.append(_row(part))
     if not rows:
         raise LoadError(_nothing_read(paths, problems))
+    unmet = own.unmet()
+    if unmet:
+        said = ", ".join(f"{theirs!r} for {field}" for field, theirs in unmet.items())
+        raise LoadError(
+            f"no record of {', '.join(map(str, paths))} has {said}; expected names of the records' own fields. Correct --column, "
+            "or leave it away"
+        )
     names = ["task", "subtask", "family", "model", "scale", "target", "words", "characters", "hit"]
     names += ["word_distance", "character_distance", "pass", "spaced"]
     items = pd.DataFrame(rows, columns=names)
     items, notes = _in_series(items, models=models)
+    if len(files) < len(paths):
+        notes.append(f"{len(paths) - len(files)} of the files given are others under a second name: each is read once")
     spaced = items.groupby("task")["spaced"].transform("any")
     items["length"] = items["words"].where(spaced, items["characters"])
     items["distance"] = items["word_distance"].where(spaced, items["character_distance"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from bigbench_meta import __version__
+from bigbench_meta.export.apart import keep_apart
 from bigbench_meta.export.folder import building_folder, check_run_folder, fill_run_folder, write_run_folder
 from bigbench_meta.figures.style import FORMATS, figure_bytes, publication_style
 
@@ -51,6 +52,7 @@ def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None 
     from bigbench_meta.experiments.theory_fit import fit_curves, told
 
     check_run_folder(out, force=force)
+    keep_apart(written=[out], read=[measured])
     curves = None if measured is None else load_curves(measured)
     table = theory_table(theory, scales=THEORY_SCALES * theory.c / 1e8, rng=np.random.default_rng(seed))
     summary = theory_summary(table)
@@ -95,6 +97,8 @@ def write_rescored(
 
     settings = Settings(chosen_metrics(metrics), unit)
     files = unique_files(logs)
+    check_run_folder(out, force=force)
+    keep_apart(written=[out], read=files)
     with building_folder(out, force=force) as building:
         parts = rescore_parts(files, settings, folder=building / "items", workers=workers, progress=progress)
         found = combine(parts)

@@ -39,7 +39,38 @@ _FIELDS = frozenset(
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
-def read_items(path: Path, *, names: Mapping[str, str] | None = None) -> Iterator[Item | Problem | RecordedScore]:
+class OwnNames:
+    """What files call the fields of their records, and which of these names any record has.
+
+    Parameters
+    ----------
+    names
+        Field of a record -> what the files call it, where that is another name.
+    """
+
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        self._field = {theirs: field for field, theirs in (names or {}).items()}
+        self._met: set[str] = set()
+
+    def field(self, name: str) -> str:
+        """Return the field that a file means by a name; a field's own name means nothing where another stands for it."""
+        if name in self._field:
+            self._met.add(name)
+            return self._field[name]
+        return f"not read: {name}" if name in self._field.values() else name
+
+    def record(self, record: object) -> object:
+        """Give a record's fields the names that are used here."""
+        if not self._field or not isinstance(record, dict):
+            return record
+        return {self.field(key): value for key, value in record.items()}
+
+    def unmet(self) -> dict[str, str]:
+        """Return field -> name for the names that no record read so far has."""
+        return {field: theirs for theirs, field in self._field.items() if theirs not in self._met}
+
+
+def read_items(path: Path, *, names: OwnNames | None = None) -> Iterator[Item | Problem | RecordedScore]:
     """Yield the items of one file in order, with a problem for everything that is not one, after a log's own scores.
 
     Parameters
@@ -49,7 +80,7 @@ def read_items(path: Path, *, names: Mapping[str, str] | None = None) -> Iterato
         the records' fields as columns; JSON and CSV may be packed by gzip or xz. A file that ends or breaks early
         gives the items before the break and one problem.
     names
-        Field of a record -> what the file calls it, where that is another name.
+        What the file calls its fields, where these are other names; it takes note of those that are there.
 
     Raises
     ------
@@ -61,8 +92,8 @@ def read_items(path: Path, *, names: Mapping[str, str] | None = None) -> Iterato
             pass
     except OSError as err:
         raise LoadError(f"{path}: {err.strerror}; expected a readable file of model outputs") from err
-    own = {theirs: field for field, theirs in (names or {}).items()}
-    kinds: dict[str, Callable[[Path, Mapping[str, str]], Iterator[Item | Problem | RecordedScore]]] = {
+    own = OwnNames() if names is None else names
+    kinds: dict[str, Callable[[Path, OwnNames], Iterator[Item | Problem | RecordedScore]]] = {
         ".csv": _csv_items,
         ".parquet": _parquet_items,
     }
@@ -102,15 +133,7 @@ def _opened(path: Path, *, errors: str = "strict") -> IO[str]:
     return cast("IO[str]", _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig", errors=errors, newline=""))
 
 
-def _renamed(record: object, own: Mapping[str, str]) -> object:
-    """Give a record's fields the names that are used here."""
-    if not own or not isinstance(record, dict):
-        return record
-    others = {key: value for key, value in record.items() if key not in own.values()}
-    return {own.get(key, key): value for key, value in others.items()}
-
-
-def _json_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
+def _json_items(path: Path, own: OwnNames) -> Iterator[Item | Problem | RecordedScore]:
     kind = _kind(path)
     if kind == "log":
         head = read_head(lambda: _opened(path))
@@ -143,16 +166,16 @@ def _kind(path: Path) -> str:
     return "lines"
 
 
-def _array_items(text: JsonStream, path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
+def _array_items(text: JsonStream, path: Path, own: OwnNames) -> Iterator[Item | Problem | RecordedScore]:
     for number in text.elements():
         try:
-            yield item_of_record(_renamed(text.value(), own), index=number, task=_name(path))
+            yield item_of_record(own.record(text.value()), index=number, task=_name(path))
         except FieldError as err:
             yield Problem(as_name(str(path)), f"element {number}", err.problem, err.expected, "element left out")
     text.end()
 
 
-def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
+def _line_items(stream: IO[bytes], path: Path, own: OwnNames) -> Iterator[Item | Problem | RecordedScore]:
     number = 0
     while line := stream.readline(VALUE_CHARS):
         number += 1
@@ -168,7 +191,7 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
         if not line.strip():
             continue
         try:
-            record = _renamed(json.loads(line.decode("utf-8"), object_pairs_hook=unambiguous), own)
+            record = own.record(json.loads(line.decode("utf-8"), object_pairs_hook=unambiguous))
             yield item_of_record(record, index=number - 1, task=_name(path))
         except FieldError as err:
             yield Problem(as_name(str(path)), where, err.problem, err.expected, "line left out")
@@ -180,11 +203,11 @@ def _line_items(stream: IO[bytes], path: Path, own: Mapping[str, str]) -> Iterat
             yield Problem(as_name(str(path)), where, f"not JSON: {err}", "one JSON object a line", "line left out")
 
 
-def _csv_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
+def _csv_items(path: Path, own: OwnNames) -> Iterator[Item | Problem | RecordedScore]:
     with _opened(path) as stream, _long_cells():
         rows = csv.reader(stream, strict=True)
         try:
-            names = [own.get(name, name) for name in next(rows, [])]
+            names = [own.field(name) for name in next(rows, [])]
             _check_columns(names)
             for number, cells in enumerate(filter(None, rows)):
                 try:
@@ -213,7 +236,7 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(usual)
 
 
-def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Problem | RecordedScore]:
+def _parquet_items(path: Path, own: OwnNames) -> Iterator[Item | Problem | RecordedScore]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -225,7 +248,7 @@ def _parquet_items(path: Path, own: Mapping[str, str]) -> Iterator[Item | Proble
         ]
         # A long text that every row repeats is in the file once, and so it is in memory.
         with pq.ParquetFile(path, read_dictionary=texts) as table:
-            names = {name: own.get(name, name) for name in table.schema_arrow.names}
+            names = {name: own.field(name) for name in table.schema_arrow.names}
             _check_columns([names[name] for name in table.schema_arrow.names])
             # Others may hold anything, such as dates beyond Python's.
             wanted = [name for name, field in names.items() if field in _FIELDS]

@@ -1,5 +1,6 @@
 """Tables and pages leave the package here: the run folder, written whole or not at all, and exports for papers."""
 
+from bigbench_meta.export.apart import keep_apart
 from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.folder import (
     as_read_back,
@@ -28,6 +29,7 @@ __all__ = [
     "every_eval_ever",
     "export_records",
     "export_table",
+    "keep_apart",
     "latex_text",
     "markdown_text",
     "parquet_bytes",

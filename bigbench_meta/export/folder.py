@@ -193,6 +193,11 @@ def is_run_folder(folder: Path) -> bool:
     return _provenance(folder) is not None
 
 
+def listed_by(folder: Path) -> list[str]:
+    """Names of the files of which a folder, as an output of this package, consists; none if it is no such output."""
+    return _listed_files(_provenance(folder) or {})
+
+
 def _provenance(folder: Path) -> dict[str, object] | None:
     """Content of the folder's provenance file if it is one of ours, else None."""
     path = folder / PROVENANCE

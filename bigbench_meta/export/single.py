@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
 from bigbench_meta.errors import OutputError
+from bigbench_meta.export.apart import keep_whole
 from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.query import select, sql
 from bigbench_meta.export.tables import csv_bytes, parquet_bytes, sorted_by_key
@@ -163,6 +164,7 @@ def write_exports(
         if path.name in ("", ".."):
             raise OutputError(f"{path} is a folder; expected the name of a file. Choose another --out")
     _check_targets([target for path in files for target in (path, _sidecar(path))], force=force)
+    keep_whole(files)
     paths = []
     for path, content in files.items():
         record = {

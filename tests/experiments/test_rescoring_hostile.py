@@ -15,7 +15,7 @@ import pytest
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.rescoring import rescore
 from bigbench_meta.experiments.rescoring_items import Item, Problem
-from bigbench_meta.experiments.rescoring_read import read_items
+from bigbench_meta.experiments.rescoring_read import OwnNames, read_items
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECORD = '{"model": "a", "target": "12", "output": "12"}\n'
@@ -139,7 +139,7 @@ def test_the_users_name_of_a_field_goes_first(tmp_path):
     """A file may have a field of our name beside the one that the user says it is."""
     path = tmp_path / "x.jsonl"
     path.write_text('{"model": "a", "target": "1", "said": "1", "output": "2"}\n')
-    (item,) = read_items(path, names={"output": "said"})
+    (item,) = read_items(path, names=OwnNames({"output": "said"}))
     assert item.output == "1"
 
 

@@ -35,7 +35,8 @@ CASES = [
     ("load table.csv --task zz", 1, ["zz", "there are t"]),
     ("load table.csv --out OUT.txt", 2, ["OUT.txt", "ends in .csv or .parquet"]),
     ("load table.csv --out folder/../OUT.csv --problems OUT.csv", 1, ["OUT.csv", "written twice", "Choose another"]),
-    ("score table.csv --out table.csv", 1, ["table.csv", "already exists", "--force"]),
+    ("score table.csv --out table.csv", 1, ["table.csv", "would be replaced", "another --out"]),
+    ("score table.csv --out outputs.jsonl", 1, ["outputs.jsonl", "already exists", "--force"]),
     ("score table.csv --out /dev/null --force", 1, ["/dev/null", "device", "name of a file"]),
     *(
         (f"{command} {option} {name}", 1, [name, "cannot be read as CSV", wanted])
