@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
 from bigbench_meta.cores import start_others
-from bigbench_meta.errors import LoadError, TableError
+from bigbench_meta.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +150,7 @@ def run(
     from bigbench_meta.analysis.findings import findings
     from bigbench_meta.analysis.references import human_scores, references
     from bigbench_meta.export import as_read_back, check_run_folder, keep_apart, write_run_folder
+    from bigbench_meta.loading.given import given_items, given_lengths
     from bigbench_meta.metrics import metrics
     from bigbench_meta.report import page_files, page_of_run
 
@@ -164,8 +165,8 @@ def run(
         results, kind, known_items, definitions, known_lengths = _load(
             source, rng=rng, strict=strict, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress
         )
-        items_table = known_items if items is None else read_items(items)
-        lengths_table = known_lengths if lengths is None else read_lengths(lengths)
+        items_table = known_items if items is None else given_items(items)
+        lengths_table = known_lengths if lengths is None else given_lengths(lengths)
     with clock.stage("analyse"):
         analysis = analyze(
             results,
@@ -245,48 +246,6 @@ def _is_simulated(checkout: Checkout) -> bool:
 
     first = [entry for entry in checkout.entries if entry.is_result and entry.size <= MAX_FILE_BYTES][:1]
     return any(NOTICE.encode() in content for _, content in checkout.read(first))
-
-
-def read_items(path: Path) -> pd.DataFrame:
-    """Read the items behind each point from a CSV file: ``task, n_items`` and, where needed, ``subtask, family``.
-
-    A file that gives ``n_items_min`` (the fewest over a family's models) instead of ``n_items`` is read by that.
-
-    Raises
-    ------
-    TableError
-        If the file cannot be read or lacks a column.
-    """
-    from bigbench_meta.loading.cells import csv_frame
-
-    table = csv_frame(path, expected="columns task, n_items", text=("task", "subtask", "family"))
-    if "n_items" not in table.columns and "n_items_min" in table.columns:
-        table = table.rename(columns={"n_items_min": "n_items"})
-    missing = {"task", "n_items"} - set(table.columns)
-    if missing:
-        raise TableError(
-            f"{path}: column(s) {', '.join(sorted(missing))} missing; expected task, n_items[, subtask, family]"
-        )
-    return table[[name for name in ("task", "subtask", "family", "n_items") if name in table.columns]]
-
-
-def read_lengths(path: Path) -> pd.DataFrame:
-    """Read target lengths from a CSV file: ``task, target_length`` and, where needed, ``subtask``.
-
-    Raises
-    ------
-    TableError
-        If the file cannot be read; what is wrong in it `bigbench_meta.analyze` says.
-    """
-    from bigbench_meta.loading.cells import csv_frame
-
-    table = csv_frame(path, expected="columns task, target_length", text=("task", "subtask"))
-    missing = {"task", "target_length"} - set(table.columns)
-    if missing:
-        raise TableError(
-            f"{path}: column(s) {', '.join(sorted(missing))} missing; expected task, target_length[, subtask]"
-        )
-    return table
 
 
 def _counts(results: Results, analysis: Analysis) -> dict[str, int]:

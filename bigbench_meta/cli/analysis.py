@@ -74,13 +74,13 @@ def analyze_command(
     from bigbench_meta.export import keep_apart
     from bigbench_meta.loader import load_results
     from bigbench_meta.loading.definitions import task_definitions
+    from bigbench_meta.loading.given import given_items, given_lengths
     from bigbench_meta.metrics import metrics
-    from bigbench_meta.run import read_items, read_lengths
 
     keep_apart(written=[out], read=[source, items, lengths, metrics_file])
     registry = metrics(metrics_file)
-    known = None if items is None else read_items(items)
-    known_lengths = None if lengths is None else read_lengths(lengths)
+    known = None if items is None else given_items(items)
+    known_lengths = None if lengths is None else given_lengths(lengths)
     got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline)
     results = load_results(got, cache_dir=cache_dir)
     with shown_progress() as progress:

@@ -23,9 +23,10 @@ import msgspec
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.predictions_scores import model_facts
-from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, Item, Problem, as_name
+from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, Item, as_name
 from bigbench_meta.experiments.rescoring_metrics import edit_distance, exact_match, split_tokens
 from bigbench_meta.experiments.rescoring_read import OwnNames, read_items
+from bigbench_meta.loading.columns import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

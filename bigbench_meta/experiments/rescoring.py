@@ -31,10 +31,12 @@ from bigbench_meta.experiments.rescoring_check import (
     Preference,
     RecordedScore,
 )
-from bigbench_meta.experiments.rescoring_items import LEFT_OUT, Group, Item, Problem, Size, as_name
+from bigbench_meta.experiments.rescoring_items import LEFT_OUT, Group, Item, Size, as_name
 from bigbench_meta.experiments.rescoring_metrics import HEAVY, REGISTERED, TokenUnit, split_tokens
 from bigbench_meta.experiments.rescoring_read import read_items
 from bigbench_meta.experiments.rescoring_totals import ItemScorer, Totals
+from bigbench_meta.loading.columns import Problem
+from bigbench_meta.schema import PROBLEMS, RESULTS, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -309,7 +311,7 @@ def combine(parts: Sequence[FileScores]) -> Rescored:
         disagreements=pd.DataFrame(
             [row for part in parts for row in part.disagreements], columns=list(Disagreement._fields)
         ),
-        problems=pd.DataFrame(problems, columns=list(Problem._fields)).astype(object),
+        problems=pd.DataFrame(problems, columns=list(Problem._fields))[list(PROBLEMS.names)].astype(object),
         read=sum(part.read for part in parts),
         scored=sum(part.scored for part in parts),
         left_out=sum(part.left_out for part in parts),
@@ -323,8 +325,6 @@ def _results(
     sources: Mapping[Group, Sequence[str]],
 ) -> pd.DataFrame:
     import pandas as pd
-
-    from bigbench_meta.schema import RESULTS, validate
 
     rows = []
     for group, own in totals.items():

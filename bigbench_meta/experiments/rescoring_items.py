@@ -21,17 +21,6 @@ from typing import NamedTuple
 
 from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
 
-
-class Problem(NamedTuple):
-    """One row of PROBLEMS: what was odd in a file, and what was done."""
-
-    file: str
-    where: str
-    problem: str
-    expected: str
-    action: str
-
-
 # Actions of a problem that stands for one record that is no item.
 LEFT_OUT = ("line left out", "row left out", "element left out", "sample left out")
 

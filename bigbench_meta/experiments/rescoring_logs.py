@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import IO, TypeAlias
 
 from bigbench_meta.experiments.rescoring_check import RecordedScore
-from bigbench_meta.experiments.rescoring_items import FieldError, Group, Item, Problem, Size, as_float, as_name
+from bigbench_meta.experiments.rescoring_items import FieldError, Group, Item, Size, as_float, as_name
 from bigbench_meta.experiments.rescoring_json import JsonStream
 from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
+from bigbench_meta.loading.columns import Problem
 
 # BIG-bench has some thousands at most: one for each subtask and number of shots.
 MOST_QUERIES = 100_000

@@ -17,10 +17,11 @@ from collections import Counter
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from bigbench_meta.errors import LoadError
-from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, FieldError, Item, Problem, as_name, item_of_record
+from bigbench_meta.experiments.rescoring_items import RECORD_FIELDS, FieldError, Item, as_name, item_of_record
 from bigbench_meta.experiments.rescoring_json import VALUE_CHARS, JsonStream, JsonStreamError, unambiguous
 from bigbench_meta.experiments.rescoring_logs import log_items, read_head, recorded_scores
 from bigbench_meta.loading.cells import cells_of
+from bigbench_meta.loading.columns import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

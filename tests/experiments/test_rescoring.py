@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from bigbench_meta.errors import AnalysisError, LoadError
 from bigbench_meta.experiments import rescoring_metrics as rm
 from bigbench_meta.experiments.rescoring import rescore, unique_files
-from bigbench_meta.experiments.rescoring_items import Item, Problem
+from bigbench_meta.experiments.rescoring_items import Item
 from bigbench_meta.experiments.rescoring_json import JsonStream, JsonStreamError
 from bigbench_meta.experiments.rescoring_read import read_items
 from bigbench_meta.experiments.rescoring_totals import ExactSum, Totals
+from bigbench_meta.loading.columns import Problem
 
 LIGHT = [name for name in rm.REGISTERED if name not in rm.HEAVY]
 MODEL = {

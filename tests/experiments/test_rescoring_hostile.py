@@ -14,8 +14,9 @@ import pytest
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.rescoring import rescore
-from bigbench_meta.experiments.rescoring_items import Item, Problem
+from bigbench_meta.experiments.rescoring_items import Item
 from bigbench_meta.experiments.rescoring_read import OwnNames, read_items
+from bigbench_meta.loading.columns import Problem
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECORD = '{"model": "a", "target": "12", "output": "12"}\n'

@@ -20,13 +20,13 @@ from bigbench_meta.experiments.predictions_scores import read_table
 from bigbench_meta.experiments.vision.results import read_results
 from bigbench_meta.loader import load_results
 from bigbench_meta.loading import cells
+from bigbench_meta.loading.given import given_items, given_lengths
 from bigbench_meta.metrics import metrics
-from bigbench_meta.run import read_items, read_lengths
 
 READERS = {
     "results": load_results,
-    "items": read_items,
-    "lengths": read_lengths,
+    "items": given_items,
+    "lengths": given_lengths,
     "human scores": human_scores,
     "metrics": metrics,
     "vision": read_results,
@@ -133,7 +133,7 @@ def test_names_of_tasks_stay_text(tmp_path):
     """A task that is called 007 is no number."""
     path = tmp_path / "items.csv"
     path.write_text("task,n_items\n007,10\n")
-    assert read_items(path)["task"].tolist() == ["007"]
+    assert given_items(path)["task"].tolist() == ["007"]
 
 
 def test_odd_but_plain_csv(tmp_path):
