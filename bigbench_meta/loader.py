@@ -179,12 +179,13 @@ def is_table(source: str | Path) -> bool:
 def _read(checkout: Checkout, entries: Sequence[Entry]) -> Loaded:
     from bigbench_meta.loading.assemble import assemble
     from bigbench_meta.loading.columns import Loaded, Problem
+    from bigbench_meta.loading.look_alikes import look_alikes
     from bigbench_meta.loading.reading import read_score_files
 
     columns = read_score_files(checkout, entries)
     frame, repeats = assemble(columns)
     skipped = [Problem(path, "$", f"not read: {reason}", _EXPECTED_FILE, "no row") for path, reason in checkout.skipped]
-    problems = sorted([*skipped, *columns.problems, *repeats], key=lambda problem: problem.file)
+    problems = sorted([*skipped, *columns.problems, *repeats, *look_alikes(frame)], key=lambda problem: problem.file)
     return Loaded(frame, problems, len(entries), columns.on_disk)
 
 
@@ -268,14 +269,19 @@ def _selected(frame: pd.DataFrame, wanted: dict[str, Sequence[str] | Sequence[in
 
 def _require(what: str, wanted: Iterable[str] | Iterable[int], known: set[str] | set[int]) -> None:
     """Raise if a wanted value is not there, naming those that look like it."""
+    from bigbench_meta.loading.look_alikes import seen
+
     for value in wanted:
         if value not in known:
             names = sorted(str(name)[:_SHOWN] for name in known)
             folded = {name.casefold(): name for name in names}
             near = [folded[name] for name in difflib.get_close_matches(str(value).casefold(), folded, n=3)]
-            hint = f"near matches: {', '.join(near)}" if near else f"there are {', '.join(names[:10])}"
+            alike = len({seen(name) for name in [str(value), *near]}) <= len(near)
+            # Names that look the same are shown by the characters that they are written with.
+            matches = ", ".join(map(ascii, near) if alike else near)
+            hint = f"near matches: {matches}" if near else f"there are {', '.join(names[:10])}"
             more = "" if near or len(names) <= 10 else f" and {len(names) - 10} others"
-            raise LoadError(f"no {what} {value!r} in what was read; {hint}{more}")
+            raise LoadError(f"no {what} {ascii(value) if alike else repr(value)} in what was read; {hint}{more}")
 
 
 def _one_line(problem: Problem, *, of: int) -> str:

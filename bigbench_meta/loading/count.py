@@ -34,7 +34,7 @@ _WAY = (b"scores", None, b"score_dict")
 
 @dataclass(frozen=True)
 class Outline:
-    """What the marks of a file say: numbers seen, whether all brackets close, and where ``queries`` values stand."""
+    """What the marks of a file say: numbers seen, whether all brackets close, and where lists, objects and texts of ``queries`` stand."""
 
     numbers: int
     complete: bool
@@ -53,7 +53,8 @@ def outline(data: bytes) -> Outline:
     -------
     Outline
         ``numbers`` counts each value in a ``score_dict`` object of an entry of ``scores``, repeats of a key included;
-        a value counts once its first byte is there. ``queries`` are the spans of values of the top-level key.
+        a value counts once its first byte is there. ``queries`` are the spans of the lists, objects and texts that stand
+        under the top-level key.
 
     Examples
     --------
@@ -111,7 +112,8 @@ def outline(data: bytes) -> Outline:
                     want_key = first == b"{"
                 else:
                     position = _end_of_container(data, start)
-            if depth == 1 and key == b"queries":
+            # Bare words stay for the decoder to judge: a list or text is long, and nothing in it is used.
+            if depth == 1 and key == b"queries" and first in b'{["':
                 queries.append((start, position))
             if depth == 0 and not in_list:
                 break

@@ -13,6 +13,7 @@ from bigbench_meta.errors import LoadError
 from bigbench_meta.loading.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loading.cells import Cell, cells_of, csv_text, parquet_table, parsed
 from bigbench_meta.loading.columns import Loaded, Problem
+from bigbench_meta.loading.look_alikes import look_alikes
 from bigbench_meta.loading.values import as_number, is_text, shown
 from bigbench_meta.schema import RESULTS, validate
 
@@ -209,7 +210,8 @@ def _table(
     )
     if other:
         notes.append(f"{file}: columns that mean nothing here are ignored: {', '.join(other)}")
-    return Loaded(validate(frame, RESULTS), problems, 1, on_disk, tuple(notes))
+    problems += look_alikes(validate(frame, RESULTS), place="column {}".format)
+    return Loaded(frame, problems, 1, on_disk, tuple(notes))
 
 
 def _row_of(where: str) -> int:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from score_files import ENTRY, document, entry
 
 from bigbench_meta.loading import count
+from bigbench_meta.loading.columns import Columns
 from bigbench_meta.loading.count import Outline, outline
+from bigbench_meta.loading.decode import PlainReader
 
 _names = st.text(max_size=8) | st.sampled_from(["scores", "score_dict", "queries", 'a"b', "a\\", "{", "}:,"])
 _anything = st.recursive(
@@ -52,10 +54,12 @@ def test_agrees_with_a_decoder(value, indent, ascii_only):
 
 @given(_anything)
 def test_spans_of_queries(value):
-    """The span of `queries` holds exactly its value."""
+    """The span of `queries` holds exactly its value, if that is a list, an object or a text."""
     data = json.dumps({"a": {"queries": 1}, "queries": value, "b": 2}).encode("utf-8", "surrogatepass")
-    ((start, end),) = outline(data).queries
-    assert repr(json.loads(data[start:end])) == repr(value)  # NaN is not equal to itself, but reads alike
+    spans = outline(data).queries
+    assert len(spans) == isinstance(value, list | dict | str)
+    for start, end in spans:
+        assert repr(json.loads(data[start:end])) == repr(value)  # NaN is not equal to itself, but reads alike
 
 
 @given(st.binary(max_size=200))
@@ -120,3 +124,14 @@ def test_cut_off_is_not_complete():
     data = document().encode()
     assert not any(outline(data[:end]).complete for end in range(len(data)))
     assert outline(data).complete
+
+
+@pytest.mark.parametrize("word", ["nuell", "1 2", "-", "truefalse"])
+def test_queries_that_are_no_json(word):
+    """Only lists, objects and texts are passed over: a bare word in their place is the decoder's, which refuses the file."""
+    assert outline(b'{"queries": %b}' % word.encode()).queries == ()
+    columns = Columns()
+    PlainReader(columns).read(document(queries=word).encode(), file="f", folder_task=None)
+    (problem,) = columns.problems
+    assert problem.problem.startswith("not JSON")
+    assert (problem.numbers, columns.on_disk, len(columns.scores)) == (2, 2, 0)

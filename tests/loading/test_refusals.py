@@ -79,7 +79,7 @@ CASES: dict[str, tuple[str | bytes, str, str, str, str, int]] = {
         "at most 1500000 values beside `queries`", LOST, 2,
     ),
     "bytes": (
-        of_model('""', '"' + "x" * (16 << 20) + '"'), "$", "16778031 bytes beside `queries`",
+        of_model('""', '"' + "x" * (16 << 20) + '"'), "$", "16778035 bytes beside `queries`",
         "at most 16777216 bytes beside `queries`", LOST, 2,
     ),
     "large, in another encoding": (
