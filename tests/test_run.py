@@ -13,7 +13,8 @@ from click.testing import CliRunner
 import bigbench_meta as bm
 from bigbench_meta.cli import main
 from bigbench_meta.errors import BigbenchMetaError, OutputError
-from bigbench_meta.run import read_items, run
+from bigbench_meta.loading.given import given_items
+from bigbench_meta.run import run
 from bigbench_meta.simulate import NOTICE
 
 # The contract of the output folder.
@@ -150,12 +151,12 @@ def test_items_file(tmp_path):
     """Items are read by task, by the fewest over sizes where only that is given, and bad files are refused."""
     path = tmp_path / "items.csv"
     path.write_text("task,source,metric,n_items_min,n_items_max\na,audit,m,10,20\n")
-    assert read_items(path).to_dict("records") == [{"task": "a", "n_items": 10}]
+    assert given_items(path).to_dict("records") == [{"task": "a", "n_items": 10}]
     path.write_text("name\n1\n")
     with pytest.raises(BigbenchMetaError, match="n_items, task"):
-        read_items(path)
+        given_items(path)
     with pytest.raises(BigbenchMetaError, match="cannot be read"):
-        read_items(tmp_path / "none.csv")
+        given_items(tmp_path / "none.csv")
 
 
 def test_lengths_file(tmp_path):
