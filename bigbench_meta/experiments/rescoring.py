@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 # Rows of the table of items held before they are handed on.
 BATCH_ROWS = 20_000
+# Combinations of task, subtask, model and shots in one run, each of which takes about 24 kB until its scores are written.
+MAX_GROUPS = 200_000
 
 
 class Progress(Protocol):
@@ -182,6 +184,7 @@ def _score(
 ) -> dict[str, float]:
     """Values of one item, added to its group; whatever is undefined about it becomes a problem."""
     if item.group not in found.totals:
+        _check_groups(found.file, len(found.totals) + 1)
         found.totals[item.group], found.sizes[item.group] = Totals(), item.size
     elif _differ(item.size, found.sizes[item.group]):
         problems.add(_two_sizes(found.file, item.group))
@@ -290,6 +293,7 @@ def combine(parts: Sequence[FileScores]) -> Rescored:
     sources: dict[Group, list[str]] = {}
     problems = [problem for part in parts for problem in part.problems]
     for part in parts:
+        _check_groups(part.file, len(totals.keys() | part.totals.keys()))
         for group, own in part.totals.items():
             totals.setdefault(group, Totals()).merge(own)
             sources.setdefault(group, []).append(part.file)
@@ -354,6 +358,14 @@ def _default_preference(own: Totals, scores: Mapping[str, tuple[float, int]]) ->
         # BIG-bench's low score of a grade is the mean value of a random choice
         return Preference("multiple_choice_grade", own.chance.value / scores["multiple_choice_grade"][1], 1.0)
     return Preference("", math.nan, math.nan)
+
+
+def _check_groups(file: str, groups: int) -> None:
+    if groups > MAX_GROUPS:
+        raise LoadError(
+            f"{file}: with it there are more than {MAX_GROUPS} combinations of task, subtask, model and shots; expected "
+            "fewer in one run: score the files of some tasks, then those of others"
+        )
 
 
 def _differ(a: Size, b: Size) -> bool:

@@ -237,3 +237,16 @@ def test_numbers_beyond_python(tmp_path):
     assert (found.read, found.left_out) == (1, 1)
     assert math.isnan(found.results["scale"][0])
     assert json.loads(found.problems.to_json(orient="records"))[0]["where"] == "line 2"
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_more_groups_than_fit(tmp_path, monkeypatch, files):
+    """A model of its own in every record, in one file or over several, ends with what to do instead of without memory."""
+    monkeypatch.setattr("bigbench_meta.experiments.rescoring.MAX_GROUPS", 4)
+    for number in range(files):
+        records = [RECORD.replace('"a"', f'"{number}-{i}"') for i in range(5 if files == 1 else 3)]
+        (tmp_path / f"{number}.jsonl").write_text("".join(records))
+    with pytest.raises(
+        LoadError, match=r"jsonl: with it there are more than 4 combinations of task.*score the files of some"
+    ):
+        rescore(sorted(tmp_path.iterdir()), metrics=["exact_str_match"])
