@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import IntegrityError, SourceError
 from bigbench_meta.sources.checkout import Checkout, Entry
+from bigbench_meta.whole import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,15 +124,8 @@ def manifest_text(*, repository: str, commit: str | None, files: Iterable[Entry]
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file so that a crash leaves the old one or the new one."""
-    file = tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="\n", delete=False)  # noqa: SIM115
-    try:
-        with file:
-            file.write(text)
-        Path(file.name).chmod(0o644)  # temporary files are private; this one is to be shared
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink()
-        raise
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def verify(checkout: Checkout, manifest: Manifest) -> None:

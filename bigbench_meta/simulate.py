@@ -17,13 +17,12 @@ kind
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from bigbench_meta.errors import AnalysisError, OutputError
+from bigbench_meta.whole import folder_beside, remove_abandoned_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,34 +144,32 @@ def simulate(
     plans = plan(names, full=full, shares=shares, rng=plan_rng)
     shifts = {f.name: common_shift * shift_rng.standard_normal(len(f.models)) for f in FAMILIES}
     place = path.resolve()
-    partial = place.parent / f".{place.name}.partial-{secrets.token_hex(4)}"
     try:
         _refuse_used(place)
-        partial.mkdir(parents=True)
-        truth: list[pd.DataFrame] = []
-        n_files = n_numbers = 0
-        for task, task_rng in zip(plans, task_rngs, strict=True):
-            files, numbers, planted = _write_task(partial, task, noise=noise, shifts=shifts, rng=task_rng)
-            n_files, n_numbers = n_files + files, n_numbers + numbers
-            truth.append(planted)
-        planted_truth = pd.concat(truth, ignore_index=True)
-        records = pd.DataFrame(plant_defects(partial, defects, rng=defect_rng), columns=list(DEFECT_COLUMNS))
-        planted_truth.to_csv(partial / "truth.csv", index=False, lineterminator="\n")
-        records.to_csv(partial / "defects.csv", index=False, lineterminator="\n")
-        text = f"# SIMULATED\n\n{NOTICE}\n\n{len(plans)} tasks, {n_files} score files, {n_numbers} numbers"
-        text += f", {len(records)} planted defects (defects.csv). The planted truth is in truth.csv.\n"
-        (partial / MARKER).write_text(text, encoding="utf-8", newline="\n")
-        if place.exists():
-            place.rmdir()
-        partial.rename(place)
-    except BaseException as err:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(err, OSError):
-            raise OutputError(
-                f"{path}: cannot be written ({err.strerror or err}); simulate needs a new or empty folder with room that "
-                "you may write to; name another folder"
-            ) from err
-        raise
+        place.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned_folders(place)
+        with folder_beside(place) as partial:
+            truth: list[pd.DataFrame] = []
+            n_files = n_numbers = 0
+            for task, task_rng in zip(plans, task_rngs, strict=True):
+                files, numbers, planted = _write_task(partial, task, noise=noise, shifts=shifts, rng=task_rng)
+                n_files, n_numbers = n_files + files, n_numbers + numbers
+                truth.append(planted)
+            planted_truth = pd.concat(truth, ignore_index=True)
+            records = pd.DataFrame(plant_defects(partial, defects, rng=defect_rng), columns=list(DEFECT_COLUMNS))
+            planted_truth.to_csv(partial / "truth.csv", index=False, lineterminator="\n")
+            records.to_csv(partial / "defects.csv", index=False, lineterminator="\n")
+            text = f"# SIMULATED\n\n{NOTICE}\n\n{len(plans)} tasks, {n_files} score files, {n_numbers} numbers"
+            text += f", {len(records)} planted defects (defects.csv). The planted truth is in truth.csv.\n"
+            (partial / MARKER).write_text(text, encoding="utf-8", newline="\n")
+            if place.exists():
+                place.rmdir()
+            partial.rename(place)
+    except OSError as err:
+        raise OutputError(
+            f"{path}: cannot be written ({err.strerror or err}); simulate needs a new or empty folder with room that "
+            "you may write to; name another folder"
+        ) from err
     return Simulated(path, planted_truth, records, n_files, n_numbers)
 
 

@@ -10,15 +10,12 @@ import contextlib
 import json
 import os
 import re
-import secrets
-import shutil
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from bigbench_meta.errors import OutputError
 from bigbench_meta.export.tables import csv_bytes, known_table, parquet_bytes, read_table, table_of_bytes
+from bigbench_meta.whole import folder_beside, remove_abandoned_folders, retired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +27,6 @@ PROVENANCE = "provenance.json"
 # Tables of one row per number are large and typed: Parquet. All others are small enough to be read by eye: CSV.
 _PARQUET_TABLES = ("results",)
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_LOCK = ".lock"
 
 
 def write_run_folder(
@@ -82,10 +78,11 @@ def building_folder(out: Path, *, force: bool) -> Iterator[Path]:
     check_run_folder(out, force=force)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(out)
-        with _building(out) as building:
+        remove_abandoned_folders(out)
+        with folder_beside(out) as building:
             yield building
             _put_in_place(building, out, force=force)
+        remove_abandoned_folders(out)  # with the output in its place, what a killed run had moved out of the way can go
     except OSError as err:
         raise OutputError(
             f"cannot write {out}: {err.strerror or err}; expected a folder with room that you may write to. "
@@ -277,53 +274,17 @@ def _check_place(out: Path) -> None:
         raise OutputError(f"{place} may not be written to, so {out} cannot be made there. Choose another --out")
 
 
-@contextlib.contextmanager
-def _building(out: Path) -> Iterator[Path]:
-    """Give a new hidden folder beside ``out``, locked while in use, removed unless it was put in place."""
-    building = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
-    lock = FileLock(building.with_name(building.name + _LOCK))
-    try:
-        with lock:
-            building.mkdir()
-            yield building
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        Path(lock.lock_file).unlink(missing_ok=True)
-
-
 def _put_in_place(building: Path, out: Path, *, force: bool) -> None:
     if not out.exists():
         building.rename(out)
         return
-    retired = out.with_name(f".{out.name}.{secrets.token_hex(4)}.retired")
-    retired.mkdir()
-    out.rename(retired / out.name)
+    aside = retired(building) / out.name
+    aside.parent.mkdir()
+    out.rename(aside)
     try:
         # What stands here may not be what was looked at when the work began.
-        _check_contents(retired / out.name, shown=out, force=force)
+        _check_contents(aside, shown=out, force=force)
         building.rename(out)
     except (OSError, OutputError):
-        (retired / out.name).rename(out)
+        aside.rename(out)
         raise
-    finally:
-        if out.exists():
-            shutil.rmtree(retired, ignore_errors=True)
-
-
-def _remove_abandoned(out: Path) -> None:
-    """Remove what a killed run left beside ``out``; what a living run is building is locked and stays."""
-    left = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.(partial|retired)({re.escape(_LOCK)})?")
-    beside = {found[0]: found[1] for path in out.parent.iterdir() if (found := left.fullmatch(path.name))}
-    for name in sorted({name.removesuffix(_LOCK) for name, kind in beside.items() if kind == "partial"}):
-        lock = out.with_name(name + _LOCK)
-        if lock.is_symlink() or lock.is_dir():
-            continue  # none of ours
-        try:
-            with FileLock(lock, timeout=0):
-                shutil.rmtree(out.with_name(name), ignore_errors=True)
-        except Timeout:
-            continue
-        lock.unlink(missing_ok=True)
-    if out.exists():
-        for name in sorted(name for name, kind in beside.items() if kind == "retired"):
-            shutil.rmtree(out.with_name(name), ignore_errors=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import hashlib
 import json
 import os
-import secrets
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -19,6 +16,7 @@ from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.query import select, sql
 from bigbench_meta.export.tables import csv_bytes, parquet_bytes, sorted_by_key
 from bigbench_meta.export.text import latex_text, markdown_text
+from bigbench_meta.whole import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# A hidden file this old was left by a process that died; no table takes an hour to write.
-_STALE_SECONDS = 3600.0
 TABLE_FORMATS = ("csv", "parquet", "latex", "markdown")
 
 
@@ -176,8 +172,9 @@ def write_exports(
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, content)
-            _replace(_sidecar(path), _json(record))
+            for target, written in ((path, content), (_sidecar(path), _json(record))):
+                with whole_file(target) as stream:
+                    stream.write(written)
         except OSError as err:
             raise OutputError(
                 f"cannot write {path}: {err.strerror or err}; expected a place with room that you may write to. Choose "
@@ -218,17 +215,3 @@ def _refuse_links(out: Path, files: Iterable[Path]) -> None:
 
 def _json(record: Mapping[str, object]) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the target, then rename: a crash leaves the old file or none."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                left.unlink()
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -16,7 +16,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING
 from bigbench_meta.errors import TableError
 from bigbench_meta.loading.columns import Loaded, Problem
 from bigbench_meta.schema import RESULTS, validate
+from bigbench_meta.whole import remove_abandoned_files, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,6 @@ _MIN_FILES, _MIN_BYTES = 200, 8 << 20
 # Coarser than the clock of any file system in use (FAT: two seconds).
 _SETTLED_SECONDS = 3.0
 _KEPT = 24  # tables kept; the least recently written go
-_STALE_SECONDS = 3600.0  # a temporary file this old was left by a process that died
 _DIGEST = 32
 _METADATA = b"bigbench_meta"
 _FOLDER, _SUFFIX = "results", ".table"
@@ -128,27 +127,22 @@ def _write(place: Path, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="lz4", use_dictionary=_REPETITIVE)
     body = memoryview(sink.getvalue())
-    temporary: str | None = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix="tmp-")
-        with os.fdopen(handle, "wb") as file:
+        with whole_file(place) as file:
             file.write(hashlib.blake2b(body, digest_size=_DIGEST).digest())
             file.write(body)
-        Path(temporary).replace(place)
         _prune(place.parent)
     except OSError as err:
         log.info("%s: the table is not cached (%s)", place, err.strerror or err)
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def _prune(folder: Path) -> None:
     """Remove tables beyond those kept, and what dead processes left."""
     tables = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    dead = [path for path in folder.glob("tmp-*") if time.time() - path.stat().st_mtime > _STALE_SECONDS]
-    for path in [*tables[_KEPT:], *dead]:
+    for path in tables[_KEPT:]:
         path.unlink(missing_ok=True)
+    remove_abandoned_files(folder)
 
 
 def _to_arrow(loaded: Loaded) -> pa.Table:

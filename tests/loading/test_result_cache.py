@@ -167,9 +167,8 @@ def test_old_tables_and_dead_attempts_go(root, monkeypatch):
     monkeypatch.setattr(result_cache, "_KEPT", 1)
     load(root)
     folder = root.parent / "cache" / "results"
-    dead = folder / "tmp-dead"
+    dead = folder / ".other.table.01234567.partial"
     dead.touch()
-    os.utime(dead, (0, 0))
     load(root, tasks=["other"])
     assert len(tables(root)) == 1
     assert not dead.exists()

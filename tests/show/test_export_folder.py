@@ -18,6 +18,7 @@ from pandas.testing import assert_frame_equal
 from bigbench_meta.errors import OutputError
 from bigbench_meta.export import folder as folder_module
 from bigbench_meta.export import read_run_folder, write_run_folder
+from bigbench_meta.whole import folder_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -255,7 +256,7 @@ def test_what_a_killed_run_left_is_removed_and_a_living_run_is_not(run_folder, t
     dead = run_folder.parent / ".out.deadbeef.partial"
     dead.mkdir()
     (dead / "half").write_text("x")
-    with folder_module._building(run_folder.resolve()) as living:
+    with folder_beside(run_folder.resolve()) as living:
         _write(run_folder, tables)
         assert living.is_dir()
         assert not dead.exists()

@@ -26,6 +26,7 @@ from bigbench_meta.cores import leave_with, starting_others
 from bigbench_meta.errors import MissingExtraError, OutputError
 from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Job, Plan, Split, finer, ladder, median_size, split
 from bigbench_meta.experiments.vision.results import Finished, deciding_scores, results_frame
+from bigbench_meta.whole import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -228,7 +229,6 @@ def _train_one(context: _Context, job: Job) -> None:
 
     outcomes = train_model(context.images, job, plan=context.plan, parts=context.parts)
     path = context.folder / f"{job.stem}.npz"
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     arrays = {
         **outcomes.arrays,
         "fingerprint": np.array(context.fingerprint),
@@ -236,14 +236,9 @@ def _train_one(context: _Context, job: Job) -> None:
     }
     save: Callable[..., None] = np.savez_compressed  # its stubs take every name for ``allow_pickle``
     try:
-        with temporary.open("wb") as stream:
+        with whole_file(path) as stream:
             save(stream, **arrays)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
     except OSError as err:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {err.strerror}; models finished so far are kept") from err
 
 
