@@ -49,6 +49,8 @@ def from_clone(folder: Path, ref: str | None, *, cache: Path) -> Checkout | None
     """
     repository = gitlocal.find(folder)
     if repository is None:
+        if os.path.lexists(folder / ".git"):
+            log.warning("%s: its .git leads to no repository, so its files are read as they are on disk", folder)
         return None
     # A full id means itself, whatever a branch may be called.
     target = ref if ref and gitrepo.OBJECT_ID.fullmatch(ref) else gitlocal.read_ref(repository, ref or "HEAD")
@@ -268,7 +270,13 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
 def _checkout(bare: Path, commit: str, *, source: str) -> Checkout:
     """List the entries of a commit in a bare repository of ours; every one must be there."""
     files, skipped = _files(bare, commit, source=source)
-    sizes = gitrepo.object_sizes(bare, list(files.values()))
+    try:
+        sizes = gitrepo.object_sizes(bare, list(files.values()))
+    except gitrepo.CommandError as err:
+        raise IntegrityError(
+            f"{source} at {commit}: its files cannot be looked at ({err}); expected whole objects, and they are damaged (see "
+            f"`git fsck` there): make a full clone; else remove {bare} and fetch again"
+        ) from err
     missing = sorted(path for path, object_id in files.items() if object_id not in sizes)
     if missing:
         raise FetchError(

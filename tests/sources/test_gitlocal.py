@@ -31,10 +31,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("text", [b"\xff\xfe\0", b"a\0b", b"", b"../nowhere"])
-def test_common_folder_that_is_none(folder: Path, tmp_path: Path, text: bytes) -> None:
-    """Bytes that name no folder make it no repository: its files are read as they are."""
+def test_common_folder_that_is_none(
+    folder: Path, tmp_path: Path, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bytes that name no folder make it no repository: its files are read as they are, and that is said."""
     (folder / ".git/commondir").write_bytes(text)
     assert [entry.path for entry in fetch(folder, cache_dir=tmp_path / "cache").entries] == [RESULT]
+    assert "so its files are read as they are on disk" in caplog.text
+
+
+def test_a_work_tree_whose_repository_has_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A `.git` file that leads nowhere, as of a work tree moved away from its repository: read without a commit, and said."""
+    folder = write(tmp_path / "folder", {RESULT: b"{}", ".git": b"gitdir: ../gone/.git/worktrees/folder\n"})
+    assert fetch(folder, cache_dir=tmp_path / "cache").commit is None
+    assert "its .git leads to no repository" in caplog.text
 
 
 def test_paths_too_long_to_look_at(folder: Path, tmp_path: Path) -> None:
