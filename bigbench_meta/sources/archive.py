@@ -7,11 +7,11 @@ name is checked all the same, and an archive that holds one made to escape is re
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import json
 import lzma
-import os
 import struct
 import subprocess
 import tarfile
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import FetchError, IntegrityError
-from bigbench_meta.sources import gitrepo
+from bigbench_meta.sources import gitrepo, zip_end
 from bigbench_meta.sources.checkout import LINK, OUTSIDE, Skipped, check_path, choose, escapes, is_text
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ MAX_RATIO = 200
 FREE_BYTES = 64 << 20  # below this the ratio does not matter
 MAX_MEMBERS = 1_000_000
 _CHUNK = 1 << 20
-_ZIP_ENTRY, _ZIP_END, _ZIP64_END, _ZIP64_LOCATOR = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-_TAIL = (1 << 16) + 22 + 20 + 56  # of a zip, where its end is told: the longest comment and the records before it
+_SHOWN = 120  # characters of what a library says, which may quote the archive
 _MAX_HEADER = 16 << 20  # of one tar header: extended headers are read into memory whole
 _MAGIC = {b"\x1f\x8b": gzip.GzipFile, b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
 _FOREIGN = {
@@ -108,11 +107,11 @@ def import_archive(path: Path, repository: Path, *, progress: Progress | None = 
         with _members(path, repository) as members:
             _import(path, members, repository, progress)
     except (*_DAMAGED, OSError) as err:
-        if isinstance(err, OSError) and err.errno is not None:
-            raise  # of the disk; without a number it is a decompressor's
+        if isinstance(err, OSError) and err.errno not in {None, errno.EINVAL}:
+            raise  # of the disk; without a number it is a decompressor's, and no place before the start of a file can be sought
         raise FetchError(
-            f"{path}: the archive is damaged or of a kind that cannot be read ({str(err) or type(err).__name__}); "
-            "expected a whole zip or tar: get it again"
+            f"{path}: the archive is damaged or of a kind that cannot be read ({str(err)[:_SHOWN] or type(err).__name__}); "
+            "expected a whole zip or tar: get it again, or unpack it yourself if it holds something else"
         ) from err
 
 
@@ -261,8 +260,15 @@ def _write_blob(path: Path, member: _Member, into: IO[bytes], *, mark: int) -> N
 def _members(path: Path, scratch: Path) -> Iterator[list[_Member]]:
     """List the files, links and devices of an archive, open while the context lasts."""
     if _kind(path) == "zip":
-        _check_directory(path)
+        if zip_end.entries_of(path, most=MAX_MEMBERS) > MAX_MEMBERS:
+            raise FetchError(_TOO_MANY.format(path=path, most=MAX_MEMBERS))
         with zipfile.ZipFile(path) as archive:
+            beside = zip_end.unread(path, archive)
+            if beside is not None:
+                raise FetchError(
+                    f"{path}: refused, {beside}, and some of it would not be read; expected one whole archive alone: unpack it "
+                    "yourself and give the folder"
+                )
             yield [_zip_member(archive, info) for info in archive.infolist() if not info.is_dir()]
         return
     with (
@@ -290,31 +296,6 @@ def _members(path: Path, scratch: Path) -> Iterator[list[_Member]]:
                     "expected one archive alone: unpack it yourself (tar --ignore-zeros) and give the folder"
                 )
         yield members
-
-
-def _check_directory(path: Path) -> None:
-    """Count the entries of a zip's directory before the library makes an object of each: gigabytes, where there are millions."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        begin = file.seek(max(0, end - _TAIL))
-        tail = file.read()
-        record = tail.rfind(_ZIP_END)
-        if not 0 <= record <= len(tail) - 22:
-            return  # no zip: the library says so
-        (size,) = struct.unpack_from("<I", tail, record + 12)
-        large = record - 20 - 56  # as the library does: a locator just before, and the record just before that
-        if large >= 0 and tail.startswith(_ZIP64_LOCATOR, record - 20) and tail.startswith(_ZIP64_END, large):
-            (size,) = struct.unpack_from("<Q", tail, large + 40)
-            record = large
-        left = min(size, begin + record)
-        file.seek(begin + record - left)
-        entries, before = 0, b""
-        while left and (chunk := file.read(min(left, _CHUNK))):
-            left -= len(chunk)
-            entries += (before + chunk).count(_ZIP_ENTRY)
-            before = chunk[-len(_ZIP_ENTRY) + 1 :]
-            if entries > MAX_MEMBERS:
-                raise FetchError(_TOO_MANY.format(path=path, most=MAX_MEMBERS))
 
 
 def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:

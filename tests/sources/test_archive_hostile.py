@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_server import RESULT
+from sources.test_archive import pack
 
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
@@ -160,6 +161,69 @@ def test_zip64_that_lies(tmp_path: Path, size: int, message: str) -> None:
     data[end + 12 : end + 16] = struct.pack("<I", struct.unpack("<I", data[end + 12 : end + 16])[0] + len(extra))
     path.write_bytes(data)
     with pytest.raises(FetchError, match=message):
+        fetch(path, cache_dir=tmp_path / "cache")
+
+
+def zip_of(path: Path, *names: str) -> bytes:
+    """The bytes of a zip of score files of these names."""
+    return pack(path, {f"{RESULTS}/scores_{name}.json": b"{}" for name in names}).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one, two: one + two, "members stand before the first that its directory lists"),
+        (lambda one, two: two + one[:40], "something follows its end at byte"),
+        (lambda one, two: one + b"x", "something follows its end at byte"),
+        # The record at the end, 22 bytes: entries at 8 and 10, size of the directory at 12.
+        (lambda one, two: two[:-12] + b"\1\0" + two[-10:], "its end tells of 1 members where its directory lists 2"),
+        (lambda one, two: one[:-10] + bytes(4) + one[-6:], "its end tells of 1 members where its directory lists 0"),
+        (
+            lambda one, two: two[: two.index(b"PK\5\6") - len(entry_of(two))] + shortened(two),
+            "its end tells of 2 members where its directory lists 1",
+        ),
+    ],
+)
+def test_zip_of_which_a_part_would_not_be_read(
+    tmp_path: Path, change: Callable[[bytes, bytes], bytes], said: str
+) -> None:
+    """Two zips in one file, something behind the end, a directory that lists fewer members than are told: not read in part."""
+    one, two = zip_of(tmp_path / "one.zip", "a"), zip_of(tmp_path / "two.zip", "b", "c")
+    path = tmp_path / "x.zip"
+    path.write_bytes(change(one, two))
+    with pytest.raises(
+        FetchError, match=f"x.zip: refused, {said}.*expected one whole archive alone: unpack it yourself"
+    ):
+        fetch(path, cache_dir=tmp_path / "cache")
+
+
+def entry_of(data: bytes) -> bytes:
+    """The last entry of the directory of a zip."""
+    return data[data.rindex(b"PK\1\2") : data.index(b"PK\5\6")]
+
+
+def shortened(data: bytes) -> bytes:
+    """The end of a zip whose directory lacks its last entry, with the size that it then has."""
+    end = data[data.index(b"PK\5\6") :]
+    (size,) = struct.unpack_from("<I", end, 12)
+    return end[:12] + struct.pack("<I", size - len(entry_of(data))) + end[16:]
+
+
+@pytest.mark.parametrize("front", [b"#!/bin/sh\n" * 50, b""])
+@pytest.mark.parametrize("behind", [b"\0" * 100, b""])
+def test_zip_with_a_program_before_it_and_padding_behind(tmp_path: Path, front: bytes, behind: bytes) -> None:
+    """A zip that unpacks itself, or is filled up with zeros, is read whole."""
+    path = tmp_path / "x.zip"
+    path.write_bytes(front + zip_of(path, "a", "b") + behind)
+    assert len(fetch(path, cache_dir=tmp_path / "cache").entries) == 2
+
+
+def test_zip_whose_directory_would_begin_before_the_file(tmp_path: Path) -> None:
+    """An offset that leads before the file is damage of the zip, not of the cache."""
+    path = tmp_path / "x.zip"
+    data = zip_of(path, "a")
+    path.write_bytes(data[:-6] + b"\xff" * 4 + data[-2:])
+    with pytest.raises(FetchError, match=r"x\.zip: the archive is damaged"):
         fetch(path, cache_dir=tmp_path / "cache")
 
 

@@ -180,6 +180,7 @@ MADE = [
     Refusal("its list of files cannot be read", "clone at ", "a clone may be damaged", "see `git fsck`", lambda t: cached(t, with_tree(t, [b"d"], b"40000"))),
     Refusal("it is damaged or forged", "clone at ", "lists 'results/scores_a.json' twice", "do not use it", lambda t: cached(t, with_tree(t, [b"scores_a.json"] * 2))),
     Refusal("files are not in this repository", "clone at ", "1 of 1 files", "make a full clone", lambda t: cached(t, without_blob(t))),
+    Refusal("some of it would not be read", "x.zip: ", "expected one whole archive", "unpack it yourself", lambda t: cached(t, text(t / "x.zip", pack(t / "y.zip", FILES).read_bytes() + b"x"))),
     Refusal("its files cannot be looked at", "clone at ", "expected whole objects", "see `git fsck`", lambda t: cached(t, with_folder_for_blob(t))),
     Refusal("the cache cannot be used", "file: ", "expected a folder of yours", "choose another", lambda t: fetch(make_clone(t / "c"), cache_dir=text(t / "file", b""))),
     Refusal("cannot be found ({err}); ", "~nobody-there/x: ", "cannot be found", "choose another", lambda t: fetch(t, cache_dir="~nobody-there/x")),
