@@ -80,7 +80,7 @@ def with_q_values(table: pd.DataFrame, members: pd.Series[bool]) -> pd.DataFrame
     Undefined p-values are held out; where a family has one defined p-value its q-value is that.
     """
     corrected = table.loc[members].groupby(["strata", "effect"])["p_value"].transform(q_values)
-    return table.assign(q_value=corrected.reindex(table.index))
+    return table.assign(q_value=corrected)
 
 
 def compare(
