@@ -14,11 +14,13 @@ on-disk range
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import TableError
+from bigbench_meta.loading.values import shown
 from bigbench_meta.schema import DIRECTIONS
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 COLUMNS = ["metric", "task", "low", "high", "direction", "linearity", "continuous", "source"]
 LINEARITIES = ("linear", "nonlinear", "discontinuous", "derived", "unknown")
 CONTINUITIES = ("yes", "no", "unknown")
+_FAULTS = 10  # that a message names; a file may have as many as rows
 
 
 def metrics(extra: Path | str | None = None) -> pd.DataFrame:
@@ -50,7 +53,7 @@ def metrics(extra: Path | str | None = None) -> pd.DataFrame:
     Raises
     ------
     TableError
-        If ``extra`` lacks a required column or uses a word that is not legal; all faults are named at once.
+        If ``extra`` lacks a required column or uses a word that is not legal; the first ten faults are named at once.
 
     Examples
     --------
@@ -70,9 +73,8 @@ def metrics(extra: Path | str | None = None) -> pd.DataFrame:
 
 
 def _read(path: Path | str) -> pd.DataFrame:
-    import pandas as pd
 
-    from bigbench_meta.loading.cells import csv_frame
+    from bigbench_meta.loading.cells import as_floats, csv_frame
 
     table = csv_frame(
         Path(path) if isinstance(path, str) else path,
@@ -88,25 +90,26 @@ def _read(path: Path | str) -> pd.DataFrame:
         if name not in table.columns:
             table[name] = value
     faults = [
-        f"{name} {word!r} of metric {metric!r} is not one of {', '.join(legal)}"
+        f"{name} {shown(str(word))} of metric {shown(metric)} is not one of {', '.join(legal)}"
         for name, legal in (("direction", DIRECTIONS), ("linearity", LINEARITIES), ("continuous", CONTINUITIES))
         for metric, word in zip(table["metric"], table[name], strict=True)
         if word not in legal
     ]
     for name in ("low", "high"):
-        numbers = pd.to_numeric(table[name], errors="coerce")
+        numbers = as_floats(table[name])
         faults += [
-            f"{name} {text!r} of metric {metric!r} is not a number"
+            f"{name} {shown(str(text))} of metric {shown(metric)} is not a finite number; leave it empty where there is no bound"
             for metric, text, number in zip(table["metric"], table[name], numbers, strict=True)
-            if str(text).strip() and pd.isna(number)
+            if str(text).strip() and not math.isfinite(number)
         ]
-        table[name] = numbers.astype("float64")
+        table[name] = numbers
     faults += [
-        f"metric {metric!r} of task {task!r} is there more than once"
+        f"metric {shown(metric)} of task {shown(task)} is there more than once"
         for metric, task in table.loc[table.duplicated(["metric", "task"]), ["metric", "task"]].itertuples(index=False)
     ]
     if faults:
-        raise TableError(f"{path}: " + "; ".join(faults))
+        more = f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
+        raise TableError(f"{path}: " + "; ".join(faults[:_FAULTS]) + more)
     return table[COLUMNS]
 
 

@@ -148,6 +148,7 @@ def run(
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
+    from bigbench_meta.analysis.not_used import not_used
     from bigbench_meta.analysis.references import human_scores, references
     from bigbench_meta.export import as_read_back, check_run_folder, keep_apart, write_run_folder
     from bigbench_meta.loading.given import given_items, given_lengths
@@ -182,6 +183,7 @@ def run(
         sentences = tuple(findings(analysis))
         of_analysis = {each.name: getattr(analysis, each.name) for each in fields(analysis) if each.name != "settings"}
         lines = references(results.frame, human=raters)
+        results = replace(results, notes=(*results.notes, *not_used(results.frame, human=raters)))
         tables = {"results": results.frame, "problems": results.problems, "references": lines, **of_analysis}
         counts = _counts(results, analysis)
         provenance = _provenance(

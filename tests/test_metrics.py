@@ -71,7 +71,7 @@ def test_illegal_words_are_all_named(tmp_path):
     path.write_text("metric,direction,low\na,up,0\nb,higher,zero\nb,lower,1\n")
     with pytest.raises(TableError) as caught:
         bm.metrics(path)
-    for part in ("'up' of metric 'a'", "'zero' of metric 'b'", "'b' of task '' is there more than once"):
+    for part in ('"up" of metric "a"', '"zero" of metric "b"', '"b" of task "" is there more than once'):
         assert part in str(caught.value)
 
 

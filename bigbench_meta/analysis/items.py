@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.loading.cells import as_floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ class ItemTable:
     """
 
     def __init__(self, given: pd.DataFrame | None, definitions: pd.DataFrame | None = None) -> None:
-        self._given = _given_rows(given) if given is not None else {}
+        self._given = items_by_key(given) if given is not None else {}
         self._facts = _facts(packaged_items(), "packaged")
         if definitions is not None:
             counted = definitions[definitions["n_distinct"].notna()]
@@ -120,7 +121,8 @@ def _facts(table: pd.DataFrame, source: str) -> dict[tuple[str, str], tuple[floa
     }
 
 
-def _given_rows(given: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+def items_by_key(given: pd.DataFrame) -> dict[tuple[str, str, str], float]:
+    """Return the user's items by (task, subtask, family), the latter two empty where they hold for all; errors as above."""
     import pandas as pd
 
     column = "n_items_min" if {"n_items", "n_items_min"} & set(given.columns) == {"n_items_min"} else "n_items"
@@ -129,7 +131,7 @@ def _given_rows(given: pd.DataFrame) -> dict[tuple[str, str, str], float]:
         raise AnalysisError(
             f"items: column(s) {', '.join(sorted(missing))} missing; expected task, n_items and, if need be, subtask, family"
         )
-    numbers = pd.to_numeric(given[column], errors="coerce").to_numpy(np.float64)
+    numbers = as_floats(given[column]).to_numpy()
     bad = ~(np.isfinite(numbers) & (numbers >= 1))
     if bad.any():
         raise AnalysisError(

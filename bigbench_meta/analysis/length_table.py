@@ -19,6 +19,7 @@ from bigbench_meta.analysis.laws import DEFAULT_BOUND
 from bigbench_meta.analysis.lengths import LEVEL, MIN_LENGTHS, effective_length, length_law
 from bigbench_meta.analysis.multiplicity import q_values
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.loading.cells import as_floats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def given_lengths(lengths: pd.DataFrame) -> dict[tuple[str, str], float]:
         raise AnalysisError(
             f"lengths: column(s) {', '.join(sorted(missing))} missing; expected task, target_length and, if need be, subtask"
         )
-    number = pd.to_numeric(lengths["target_length"], errors="coerce")
+    number = as_floats(lengths["target_length"])
     bad = ~(np.isfinite(number) & (number >= 1)).to_numpy(bool)
     if bad.any():
         raise AnalysisError(

@@ -21,6 +21,7 @@ from bigbench_meta.analysis.inference import (
 from bigbench_meta.analysis.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
 from bigbench_meta.analysis.length_table import given_lengths
 from bigbench_meta.analysis.montecarlo import EXCEEDANCES, Sampling
+from bigbench_meta.analysis.not_used import not_used
 from bigbench_meta.analysis.over_tasks import over_tasks
 from bigbench_meta.analysis.predictability import HELD_OUT, MIN_SEEN
 from bigbench_meta.analysis.prepare import Curve, prepare_curves
@@ -159,12 +160,14 @@ def analyze(
         workers=workers,
         progress=progress,
     )
+    unused = not_used(frame_of(results), items=items, lengths=lengths, registry=registry)
     found = infer_curves(results, rng=rng, choices=choices)
     over_rng = np.random.default_rng([found.settings["seed_drawn"], 1])
     over = over_tasks(
         found.curves, frame_of(results), rng=over_rng, draws=draws, registry=choices.registry, lengths=lengths
     )
-    return Analysis(**found._asdict(), **over._asdict())
+    tables = found._asdict() | {"settings": found.settings | {"not_used": unused}}
+    return Analysis(**tables, **over._asdict())
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def score_command(
     offline: bool,
 ) -> None:
     """Give the emergence score and linearity of every curve of SOURCE (default: github), without any test."""
+    from bigbench_meta.analysis.not_used import not_used
     from bigbench_meta.emergence import score_curves
     from bigbench_meta.export import keep_apart
     from bigbench_meta.loader import load_results
@@ -41,7 +42,9 @@ def score_command(
 
     keep_apart(written=[out], read=[source, metrics_file])
     results = load_results(got_source(source, ref=ref, cache_dir=cache_dir, offline=offline), cache_dir=cache_dir)
-    curves = score_curves(results.frame, registry=metrics(metrics_file))
+    registry = metrics(metrics_file)
+    not_used(results.frame, registry=registry)
+    curves = score_curves(results.frame, registry=registry)
     defined = int(curves["emergence_score"].notna().sum())
     say(f"{results.source}: {len(curves)} curves, {defined} with an emergence score; {len(results.problems)} problems")
     put_table("curves", curves, out, about={"source": results.source, "commit": results.commit}, force=force)

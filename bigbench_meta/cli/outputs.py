@@ -155,6 +155,9 @@ def show_command(
         got = got_source(str(source), ref=ref, cache_dir=cache_dir, offline=offline)
         results = load_results(got, tasks=[task], cache_dir=cache_dir).frame
         curves = score_curves(results)
-        lines = references(results, human=None if human is None else human_scores(human))
+        raters = None if human is None else human_scores(human)
+        lines = references(results, human=raters)
+        if raters is not None and "human" not in " ".join(lines["kind"].astype(str)):
+            say(f"{human}: has no score for the whole of {task} that could be shown")
     wide = None if sys.stdout.isatty() else 160
     Console(width=wide, highlight=False).print(task_table(task, results, curves, references=lines))

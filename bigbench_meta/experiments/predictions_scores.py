@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigbench_meta.errors import TableError
+from bigbench_meta.loading.cells import as_floats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +113,7 @@ def load_scores(path: Path, *, models: Path | None = None, columns: Mapping[str,
         name = taken[field]
         if name is None:
             return pd.Series(math.nan, index=frame.index)
-        return pd.to_numeric(frame[name], errors="coerce")
+        return as_floats(frame[name])
 
     tasks = _task_names(frame, taken["task"], default=path.name.split(".")[0])
     family = taken["family"]
@@ -127,7 +128,8 @@ def load_scores(path: Path, *, models: Path | None = None, columns: Mapping[str,
             "n_items": number("n_items"),
         }
     )
-    usable = tidy[(tidy["accuracy"] > _MISSING) & (tidy["distance"] > _MISSING) & (tidy["scale"] > 0)]
+    finite = (tidy[["accuracy", "distance", "scale"]].abs() < math.inf).all(axis="columns")
+    usable = tidy[finite & (tidy["accuracy"] > _MISSING) & (tidy["distance"] > _MISSING) & (tidy["scale"] > 0)]
     if usable.empty:
         raise TableError(
             f"{path}: no row has an accuracy and an edit distance that are numbers of 0 or more, and a scale above 0"
@@ -169,17 +171,18 @@ def load_curves(path: Path) -> pd.DataFrame:
     faults = [f"no column for {field} ({', '.join(KNOWN[field])})" for field in list(taken)[:3] if taken[field] is None]
     if faults:
         raise TableError(f"{path}: {'; '.join(faults)}; it has {_listed(frame)}")
-    numbers = {field: pd.to_numeric(frame[taken[field]], errors="coerce") for field in ("scale", "accuracy", "n_items")}
+    numbers = {field: as_floats(frame[str(taken[field])]) for field in ("scale", "accuracy", "n_items")}
     tidy = pd.DataFrame(numbers).assign(
         task=_task_names(frame, taken["task"], default=path.name.split(".")[0]),
         family=frame[taken["family"]].astype(str) if taken["family"] else "all models",
     )
     tidy["scale"] *= _unit(str(taken["scale"]))
     good = (tidy["scale"] > 0) & tidy["accuracy"].between(0, 1) & (tidy["n_items"] >= 1)
+    good &= np.isfinite(tidy["scale"]) & np.isfinite(tidy["n_items"])
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
         raise TableError(
-            f"{path}: row {row} ({(~good).sum()} in all): expected a scale above 0, an accuracy in [0, 1] and at least one item"
+            f"{path}: row {row + 1} ({(~good).sum()} in all): expected a finite scale above 0, an accuracy in [0, 1] and a finite number of items: correct it or leave it out"
         )
     hits = tidy.assign(hits=tidy["accuracy"] * tidy["n_items"])
     pooled = hits.groupby(["task", "family", "scale"], as_index=False)[["hits", "n_items"]].sum()
@@ -204,7 +207,7 @@ def model_facts(path: Path) -> pd.DataFrame:
         raise TableError(
             f"{path}: expected columns model and scale (or {', '.join(KNOWN['scale'][1:])}); it has {_listed(frame)}"
         )
-    facts = pd.DataFrame({"scale": pd.to_numeric(frame[scale], errors="coerce") * _unit(scale)})
+    facts = pd.DataFrame({"scale": as_floats(frame[scale]) * _unit(scale)})
     if family is not None:
         facts["family"] = frame[family].astype(str)
     facts.index = pd.Index(frame[model].astype(str))

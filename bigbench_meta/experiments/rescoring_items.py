@@ -160,7 +160,7 @@ def _values(correct: object, options: Sequence[str], targets: Sequence[str]) -> 
         values = tuple(_as_number(value, "correct") for value in correct)
     else:
         chosen = correct if isinstance(correct, list) else [correct]
-        places = {options.index(c) if isinstance(c, str) and c in options else c for c in chosen}
+        places = [options.index(c) if isinstance(c, str) and c in options else c for c in chosen]
         if not all(isinstance(place, int) and 0 <= place < len(options) for place in places):
             raise FieldError(f"correct is {correct!r:.60}", "an option's text or its number from 0, or one value each")
         values = tuple(float(place in places) for place in range(len(options)))

@@ -10,12 +10,13 @@ import csv
 import gzip
 import io
 import lzma
+import math
 import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bigbench_meta.errors import TableError
-from bigbench_meta.loading.values import shown
+from bigbench_meta.loading.values import as_number, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ MAX_ROWS = 5_000_000
 MAX_BYTES = 512 << 20
 MAX_COLUMNS = 10_000
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+# What spreadsheets put between cells where a comma marks decimals.
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 # How files begin that are no CSV.
 _KINDS = {b"PAR1": "Parquet", b"\x1f\x8b": "a gzip file", b"\xfd7zXZ": "an xz file", b"PK": "a zip file or spreadsheet"}
 
@@ -103,6 +106,19 @@ def csv_frame(
     return parsed(path, checked, expected=expected, error=TableError, dtype=dict.fromkeys(text, str), missing=missing)
 
 
+def as_floats(column: pd.Series) -> pd.Series:
+    """Return the numbers of a column as floats: NaN where a cell holds none, infinite where one is beyond any float."""
+    import pandas as pd
+
+    if column.dtype.kind in "iufb":
+        return column.astype("float64")
+    # Not by pandas, which makes whole numbers of any length of texts and then fails on them.
+    numbers = (None if pd.isna(cell) else as_number(cell) for cell in column)
+    return pd.Series(
+        [math.nan if number is None else number for number in numbers], index=column.index, dtype="float64"
+    )
+
+
 def parsed(
     path: Path | Traversable,
     checked: CsvText,
@@ -153,7 +169,7 @@ def parquet_table(path: Path, *, error: type[BigbenchMetaError], wanted: Sequenc
         for name in wanted or ():
             if name in schema.names and not _is_plain(schema.field(name).type):
                 raise error(
-                    f"{path}: column {name!r} holds {schema.field(name).type}; expected text, numbers or booleans"
+                    f"{path}: column {name!r} holds {schema.field(name).type}; expected text, numbers or booleans: convert it"
                 )
         names = [name for name in schema.names if _is_plain(schema.field(name).type) and (not wanted or name in wanted)]
         texts = [name for name in names if not _is_number(schema.field(name).type)]
@@ -161,7 +177,10 @@ def parquet_table(path: Path, *, error: type[BigbenchMetaError], wanted: Sequenc
             table = file.read(columns=names).select(names)
         table.validate(full=True)  # early pyarrow does not look whether codes of a damaged file are in their dictionary
     except (pa.ArrowException, OSError, ValueError, OverflowError) as err:
-        raise error(f"{path}: not a Parquet file that can be read ({' '.join(str(err).split())[:200]})") from err
+        raise error(
+            f"{path}: not a Parquet file that can be read ({' '.join(str(err).split())[:200]}); expected a whole one: write it "
+            "again, or name it by what it is"
+        ) from err
     if names and table.num_rows != rows:
         raise error(
             f"{path}: damaged: promises {rows} rows and holds {table.num_rows}; expected as many: write it again"
@@ -227,6 +246,8 @@ def _check_names(
 ) -> None:
     if not names:
         raise error(f"{path}: cannot be read as CSV: it is empty; expected {expected}")
+    if len(names) == 1 and (marks := [word for mark, word in _OTHER_MARKS.items() if mark in names[0]]):
+        raise error(f"{path}: cells are separated by {marks[0]}; expected {expected}, with commas between: save it so")
     if len(names) > MAX_COLUMNS:
         raise error(f"{path}: {len(names)} columns; expected {expected}, and at most {MAX_COLUMNS} columns")
     repeated = [name for name, times in Counter(names).items() if times > 1]

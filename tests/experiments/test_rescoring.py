@@ -364,6 +364,10 @@ DEFECTS = {
         {"model": "a", "options": ["a"], "option_scores": [1], "correct": 4},
         "correct is 4",
     ),
+    "options within lists": (
+        {"model": "a", "options": ["a", "b"], "option_scores": [1, 2], "correct": [["a"]]},
+        "correct is [['a']]",
+    ),
     "a list": ([1, 2], "a list instead of a record"),
     "shots": ({"model": "a", "target": "1", "output": "1", "shots": 1.5}, "shots is 1.5"),
 }

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bigbench_meta.analysis.items import ItemTable
+from bigbench_meta.analysis.length_table import given_lengths as lengths_by_key
 from bigbench_meta.analysis.references import human_scores
 from bigbench_meta.errors import BigbenchMetaError, LoadError, TableError
-from bigbench_meta.experiments.predictions_scores import read_table
+from bigbench_meta.experiments.predictions_scores import load_curves, load_scores, read_table
 from bigbench_meta.experiments.vision.results import read_results
 from bigbench_meta.loader import load_results
 from bigbench_meta.loading import cells
@@ -67,7 +69,11 @@ HOSTILE = {
     ),
     "short row": (PLAIN + b"t,a\n", "line 3 has 2 cells and the header has 8; expected as many, with quotation marks"),
     "thousands": (PLAIN + b"t,a,b,c,1,000,2,higher,3\n", "line 3 has 9 cells and the header has 8"),
-    "semicolons": (PLAIN.replace(b",", b";"), "column"),
+    "semicolons": (
+        PLAIN.replace(b",", b";"),
+        "cells are separated by semicolons; expected .*, with commas between: save it so",
+    ),
+    "tabs": (PLAIN.replace(b",", b"\t"), "cells are separated by tabs; expected"),
     "column twice": (PLAIN.replace(b"metric", b"task"), 'column "task" stands more than once in the header; name each'),
     "many columns": (b",".join(b"%d" % n for n in range(10_001)) + b"\n", "10001 columns; expected .* at most 10000"),
     "Parquet": (parquet_bytes(), "it is Parquet by its content; expected .*: name it by what it is"),
@@ -84,9 +90,6 @@ def test_refused(tmp_path, reader, case):
     content, words = HOSTILE[case]
     path = tmp_path / "theirs.csv"
     path.write_bytes(content)
-    if (case, reader) == ("semicolons", "predictions"):  # where columns are looked for later
-        assert READERS[reader](path).shape == (1, 1)
-        return
     with pytest.raises((LoadError, TableError), match=rf"theirs\.csv: .*{words}|theirs\.csv: {words}"):
         READERS[reader](path)
 
@@ -213,3 +216,47 @@ def test_parquet_damaged_anywhere(tmp_path):
             assert load_results(path).counts.balanced
         except LoadError as err:
             assert "own.parquet" in str(err)  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize(
+    ("cells_of_column", "expected"),
+    [
+        (["1", " 2.5 ", "abc", None, ""], [1.0, 2.5, float("nan"), float("nan"), float("nan")]),
+        (["9" * 400, "-" + "9" * 400, "1e999"], [float("inf"), -float("inf"), float("inf")]),
+        ([10**400, -(10**400), True], [float("inf"), float("inf"), 1.0]),
+        ([1, 2], [1.0, 2.0]),
+        ([True, False], [1.0, 0.0]),
+    ],
+)
+def test_numbers_of_a_column(cells_of_column, expected):
+    """Texts, numbers and truth values as floats, by hand; whole numbers of any length are infinite, not a failure."""
+    found = cells.as_floats(pd.Series(cells_of_column, index=range(3, 3 + len(expected))))
+    if cells_of_column[0] == 10**400:
+        assert found.abs().tolist() == expected
+        return
+    pd.testing.assert_series_equal(found, pd.Series(expected, index=range(3, 3 + len(expected))))
+
+
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("content", "read", "said"),
+    [
+        ("metric,direction,low\nbleu,higher,HUGE\n", metrics, r'low "9+\.\.\. \(400 characters\) of metric "bleu" is not a finite'),
+        ("task,n_items\nt,HUGE\n", lambda path: ItemTable(given_items(path)), "n_items of task 't' is not a number of at least 1"),
+        ("task,target_length\nt,HUGE\n", lambda path: lengths_by_key(given_lengths(path)), "target_length of task 't'"),
+        ("task,average\nt,HUGE\n", human_scores, "column average holds text"),
+        ("scale,accuracy,n_items\nHUGE,0.5,10\n", load_curves, "row 1 .* expected a finite scale above 0"),
+        ("scale,accuracy,n_items\n1e6,0.5,HUGE\n", load_curves, "row 1 .* a finite number of items"),
+        ("model,scale,accuracy,distance\nm,HUGE,0.5,1\n", load_scores, "no row has an accuracy"),
+        ("model,scale,accuracy,distance\nm,1e6,0.5,HUGE\n", load_scores, "no row has an accuracy"),
+    ],
+)  # fmt: skip
+def test_numbers_of_hundreds_of_digits(tmp_path, content, read, said):
+    """A number beyond any float is refused where a finite one is needed, by every reader of a table, and quoted in short."""
+    path = tmp_path / "theirs.csv"
+    path.write_text(content.replace("HUGE", HUGE))
+    with pytest.raises(BigbenchMetaError, match=said) as refused:
+        read(path)
+    assert len(str(refused.value)) < 500
