@@ -148,10 +148,10 @@ def run(
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
+    from bigbench_meta.analysis.given import read_given
     from bigbench_meta.analysis.not_used import not_used
     from bigbench_meta.analysis.references import human_scores, references
     from bigbench_meta.export import as_read_back, check_run_folder, keep_apart, write_run_folder
-    from bigbench_meta.loading.given import given_items, given_lengths
     from bigbench_meta.metrics import metrics
     from bigbench_meta.report import page_files, page_of_run
 
@@ -160,14 +160,15 @@ def run(
     start_others(*_SHARED_WORK)
     registry = metrics(metrics_file)
     raters = None if human is None else human_scores(human)
+    items_given, lengths_given = read_given(items=items, lengths=lengths)
     clock = _Clock(progress)
     rng = np.random.default_rng(seed)
     with clock.stage("load"):
         results, kind, known_items, definitions, known_lengths = _load(
             source, rng=rng, strict=strict, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress
         )
-        items_table = known_items if items is None else given_items(items)
-        lengths_table = known_lengths if lengths is None else given_lengths(lengths)
+        items_table = known_items if items_given is None else items_given
+        lengths_table = known_lengths if lengths_given is None else lengths_given
     with clock.stage("analyse"):
         analysis = analyze(
             results,

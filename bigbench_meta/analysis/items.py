@@ -144,5 +144,5 @@ def items_by_key(given: pd.DataFrame) -> dict[tuple[str, str, str], float]:
         keys.append(column_of_key.astype(object).where(column_of_key.notna(), "").astype(str))
     rows = dict(zip(zip(*keys, strict=True), numbers.tolist(), strict=True))
     if len(rows) != len(given):
-        raise AnalysisError(f"items: {len(given) - len(rows)} rows repeat a (task, subtask, family)")
+        raise AnalysisError(f"items: {len(given) - len(rows)} rows repeat a (task, subtask, family); name each once")
     return rows

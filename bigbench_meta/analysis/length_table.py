@@ -123,7 +123,7 @@ def given_lengths(lengths: pd.DataFrame) -> dict[tuple[str, str], float]:
     subtask = lengths["subtask"].fillna("") if "subtask" in lengths else pd.Series("", index=lengths.index)
     rows = dict(zip(zip(lengths["task"].astype(str), subtask.astype(str), strict=True), number.tolist(), strict=True))
     if len(rows) != len(lengths):
-        raise AnalysisError(f"lengths: {len(lengths) - len(rows)} rows repeat a (task, subtask)")
+        raise AnalysisError(f"lengths: {len(lengths) - len(rows)} rows repeat a (task, subtask); name each once")
     return rows
 
 

@@ -74,16 +74,15 @@ def analyze_command(
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
+    from bigbench_meta.analysis.given import read_given
     from bigbench_meta.export import keep_apart
     from bigbench_meta.loader import load_results
     from bigbench_meta.loading.definitions import task_definitions
-    from bigbench_meta.loading.given import given_items, given_lengths
     from bigbench_meta.metrics import metrics
 
     keep_apart(written=[out], read=[source, items, lengths, metrics_file])
     registry = metrics(metrics_file)
-    known = None if items is None else given_items(items)
-    known_lengths = None if lengths is None else given_lengths(lengths)
+    known, known_lengths = read_given(items=items, lengths=lengths)
     got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline)
     results = load_results(got, cache_dir=cache_dir)
     with shown_progress() as progress:

@@ -45,6 +45,15 @@ CASES = [
                                ("--metrics-file", "expected columns metric, direction"))
         for name in ("nothere", "empty.csv", "noise.csv", "folder", "/proc/self/mem")
     ),
+    *(
+        (f"{command} {option} {name}", 1, [f"{name}: ", fault, cure])
+        for command in ("analyze nothere", "run --source nothere --out OUT")  # told before the source is looked for
+        for option, name, fault, cure in (
+            ("--items", "zero-items.csv", "n_items of task 't' is not a number of at least 1", "leave the row out"),
+            ("--items", "twice.csv", "repeat a (task, subtask, family)", "name each once"),
+            ("--lengths", "twice.csv", "repeat a (task, subtask)", "name each once"),
+        )
+    ),
     ("run --source table.csv --out OUT --items wrong.csv", 1, ["wrong.csv", "missing", "expected task, n_items"]),
     ("run --source table.csv --out OUT --lengths wrong.csv", 1, ["wrong.csv", "missing", "expected task, target_length"]),
     ("run --source table.csv --out OUT --metrics-file wrong.csv", 1, ["wrong.csv", "missing", "expected"]),
@@ -118,6 +127,8 @@ def place(tmp_path_factory, tables):
         "wrong.csv": b"a,b\n1,2\n",
         "table.csv": b"task,metric,family,model,scale,score\n"
         + b"".join(b"t,bleu,f,m%d,%d,0.%d\n" % (i, 10**i, i) for i in range(1, 6)),
+        "zero-items.csv": b"task,n_items\nt,0\n",
+        "twice.csv": b"task,n_items,target_length\nt,1,1\nt,2,2\n",
         "outputs.jsonl": json.dumps({"model": "m", "target": "1", "output": "1"}).encode(),
         **{f"noise.{kind}": noise for kind in ("csv", "parquet", "zip", "pkl")},
         "folder/notes.txt": b"mine",
