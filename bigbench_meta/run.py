@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
 from bigbench_meta.cores import start_others
-from bigbench_meta.errors import LoadError
+from bigbench_meta.errors import LoadError, OutputError
+from bigbench_meta.whole import folder_beside, remove_abandoned_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -228,9 +229,17 @@ def _load(
         results = load_results(fetch(str(packaged_ladder())), strict=strict, cache_dir=cache_dir)
         return replace(results, source=PACKAGED_SOURCE), "real", packaged_items(), None, packaged_lengths()
     if source == SIMULATED:
-        with tempfile.TemporaryDirectory() as folder:
-            made = simulate(Path(folder) / "repository", rng=rng, tasks=_SIMULATED_TASKS)
-            results = load_results(fetch(str(made.path)), strict=strict, use_cache=False)
+        place = Path(tempfile.gettempdir()).resolve() / "bigbench-meta-simulated"
+        try:
+            remove_abandoned_folders(place)
+            with folder_beside(place) as folder:
+                made = simulate(folder / "repository", rng=rng, tasks=_SIMULATED_TASKS)
+                results = load_results(fetch(str(made.path)), strict=strict, use_cache=False)
+        except (OSError, OutputError) as err:
+            raise LoadError(
+                f"{place.parent}: no repository can be simulated there ({err}); expected a folder with room for a few megabytes: "
+                "name one in the environment variable TMPDIR"
+            ) from err
         known = made.truth[["task", "subtask", "family", "n_items"]].drop_duplicates(["task", "subtask", "family"])
         return replace(results, source="a simulated repository"), "simulated", known, None, None
     if is_table(source):

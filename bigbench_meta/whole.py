@@ -8,28 +8,29 @@ removes what nobody holds. What is locked belongs to a living process and stays.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import re
 import secrets
 import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-
-from filelock import FileLock, Timeout
 
 if os.name == "posix":
     import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _LOCK = ".lock"
 # Elsewhere (Windows) a file that is open can be neither renamed nor removed.
 _POSIX = os.name == "posix"
 # Where a file system has no locks, a hidden file this old was left by a process that died; no table takes an hour to write.
 _STALE_SECONDS = 3600.0
+# Neither through a link, nor waiting for the other end of a pipe.
+_AS_IT_IS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @contextlib.contextmanager
@@ -79,8 +80,7 @@ def remove_abandoned_files(folder: Path, name: str | None = None) -> None:
 
 
 def _remove_unless_held(left: Path) -> None:
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    file = os.open(left, flags)
+    file = os.open(left, _AS_IT_IS)
     try:
         if _POSIX:
             try:
@@ -98,19 +98,47 @@ def _remove_unless_held(left: Path) -> None:
 
 
 @contextlib.contextmanager
+def locked(lock: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock file; the operating system frees it when its holder dies.
+
+    Raises
+    ------
+    OSError
+        If no file can be made there, or the file system has no locks.
+    BlockingIOError
+        If somebody else holds it and ``wait`` is False.
+    """
+    from filelock import FileLock, Timeout
+
+    # Where no file can be made, as below /proc, the library would try for ever: it takes some errors for those of a race.
+    os.close(os.open(lock, os.O_CREAT | _AS_IT_IS, 0o644))
+    held = FileLock(lock)
+    try:
+        held.acquire(-1 if wait else 0)
+    except Timeout as err:
+        raise BlockingIOError(errno.EWOULDBLOCK, "is held by another process", str(lock)) from err
+    except NotImplementedError as err:
+        raise OSError(errno.ENOLCK, str(err), str(lock)) from err
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextlib.contextmanager
 def folder_beside(place: Path) -> Iterator[Path]:
     """Give a new hidden folder beside ``place``, locked while in use, removed at the end unless it was renamed."""
     building = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
-    lock = FileLock(building.with_name(building.name + _LOCK))
+    lock = building.with_name(building.name + _LOCK)
     try:
-        with lock:
+        with locked(lock):
             building.mkdir()
             yield building
     finally:
         shutil.rmtree(building, ignore_errors=True)
         if place.exists():
             shutil.rmtree(retired(building), ignore_errors=True)
-        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def retired(building: Path) -> Path:
@@ -130,10 +158,10 @@ def remove_abandoned_folders(place: Path) -> None:
         if lock.is_symlink() or lock.is_dir():
             continue  # none of ours
         try:
-            with FileLock(lock, timeout=0):
+            with locked(lock, wait=False):
                 shutil.rmtree(building, ignore_errors=True)
                 if place.exists():
                     shutil.rmtree(retired(building), ignore_errors=True)
-        except (Timeout, PermissionError):  # somebody is at work, or somebody else's
+        except (BlockingIOError, PermissionError):  # somebody is at work, or somebody else's
             continue
         lock.unlink(missing_ok=True)

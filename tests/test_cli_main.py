@@ -102,7 +102,17 @@ def test_workers_import_nothing_from_the_working_folder(tmp_path):
             "/data/x: the device that holds it fails to read or write",
         ),
         (OSError(errno.EMFILE, "Too many open files", "/data/x"), "/data/x: more files are open than this process may"),
-        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x: Permission denied"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data/x"),
+            "/data/x: you may not read or write there; change",
+        ),
+        (OSError(errno.EBADF, "Bad file descriptor"), "stdout is closed, so the result cannot be written to it; leave"),
+        (OSError(errno.EAGAIN, "Resource temporarily unavailable"), "no further process or thread can be started; end"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "the memory of this machine is not enough; run again"),
+        (
+            ImportError("failed to map segment", path="/lib/_fs.cpython-311-x86_64-linux-gnu.so"),
+            "a library cannot be loaded (failed to map segment); run again with more memory free",
+        ),
         (MemoryError(), "the memory of this machine is not enough"),
         (BrokenProcessPool("one is gone"), "a process that shared the work was killed"),
     ],

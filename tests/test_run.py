@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import tempfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import bigbench_meta as bm
 from bigbench_meta.cli import main
-from bigbench_meta.errors import BigbenchMetaError, OutputError
+from bigbench_meta.errors import BigbenchMetaError, LoadError, OutputError
 from bigbench_meta.loading.given import given_items
-from bigbench_meta.run import run
+from bigbench_meta.run import _load, run
 from bigbench_meta.simulate import NOTICE
 
 # The contract of the output folder.
@@ -35,8 +37,6 @@ DRAWS = 19
 @pytest.fixture(scope="module")
 def small_repository(tmp_path_factory):
     """A simulated repository of two tasks."""
-    import numpy as np
-
     return bm.simulate(tmp_path_factory.mktemp("simulated") / "r", rng=np.random.default_rng(1), tasks=2).path
 
 
@@ -241,6 +241,28 @@ def test_a_table_has_no_versions(tmp_path):
     with pytest.raises(BigbenchMetaError, match="which has no versions"):
         run(str(own_table(tmp_path, "mine")), out=tmp_path / "out", draws=DRAWS, ref="main")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_killed_run_of_simulated_data_left_goes(tmp_path, monkeypatch):
+    """The repository that a run simulates lies where temporary files go, until the run or the next one ends."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / ".bigbench-meta-simulated.01234567.partial" / "repository"
+    left.mkdir(parents=True)
+    _load(
+        "simulated", rng=np.random.default_rng(1), strict=False, ref=None, cache_dir=None, offline=True, progress=None
+    )
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(tempfile, "tempdir", "/sys")
+    with pytest.raises(LoadError, match=r"/sys: no repository can be simulated there .* TMPDIR"):
+        _load(
+            "simulated",
+            rng=np.random.default_rng(1),
+            strict=False,
+            ref=None,
+            cache_dir=None,
+            offline=True,
+            progress=None,
+        )
 
 
 def test_a_table_of_simulated_scores_stays_marked(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from bigbench_meta import simulate
 from bigbench_meta.export import write_exports, write_run_folder
 from bigbench_meta.manifest import write_text
-from bigbench_meta.whole import folder_beside, remove_abandoned_files, whole_file
+from bigbench_meta.whole import folder_beside, locked, remove_abandoned_files, whole_file
 
 ROOT = Path(__file__).parents[1]
 # Ends like a kill -9 where a file or folder is about to take its place.
@@ -161,3 +161,28 @@ def test_a_folder_is_removed_unless_it_was_renamed(tmp_path):
     with pytest.raises(TypeError), folder_beside(tmp_path / "out") as building:
         (building / "half").write_bytes("no bytes")
     assert names(tmp_path) == []
+
+
+@pytest.mark.timeout(20)
+def test_where_no_lock_can_be_made_nobody_waits_for_one(tmp_path, monkeypatch):
+    """Below /proc files are not there even when they were made; a file system without locks is an error too."""
+    if Path("/proc/self").exists():
+        with pytest.raises(FileNotFoundError), locked(Path("/proc/nothing.lock")):
+            pass
+
+    def fail(*_):
+        raise NotImplementedError("no flock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", fail)
+    with pytest.raises(OSError, match="no flock"), locked(tmp_path / "x.lock"):
+        pass
+
+
+def test_a_lock_is_held_by_one(tmp_path):
+    """Somebody who will not wait is told."""
+    with (
+        locked(tmp_path / "x.lock"),
+        pytest.raises(BlockingIOError, match="held by another"),
+        locked(tmp_path / "x.lock", wait=False),
+    ):
+        pass

@@ -16,7 +16,7 @@ def source_options(command: Command) -> Command:
     for option in (
         click.option("--offline", is_flag=True, help="Never open a network connection."),
         click.option(
-            "--cache-dir", type=click.Path(file_okay=False, path_type=Path), help="Where fetched sources are kept."
+            "--cache-dir", type=click.Path(path_type=Path, readable=False), help="Where fetched sources are kept."
         ),
         click.option("--ref", help="Branch, tag or full commit id of a git source (default: HEAD)."),
     ):

@@ -200,6 +200,8 @@ def _provenance(folder: Path) -> dict[str, object] | None:
     path = folder / PROVENANCE
     try:
         record = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would never end
+    except PermissionError:
+        raise  # it may well be ours
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("made_by") == MADE_BY else None

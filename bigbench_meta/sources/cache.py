@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import FetchError
+from bigbench_meta.whole import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,10 +90,9 @@ def _errors_of_cache(place: Path) -> Iterator[None]:
     """Say of errors of the disk that they are of the cache."""
     try:
         yield
-    except (OSError, NotImplementedError) as err:  # the latter where a file system has no locks
-        reason = err.strerror if isinstance(err, OSError) else None
+    except OSError as err:
         raise FetchError(
-            f"{place.parent}: the cache cannot be used ({reason or err}); expected a folder of yours with room: "
+            f"{place.parent}: the cache cannot be used ({err.strerror or err}); expected a folder of yours with room: "
             f"make it so, or {_CURE}"
         ) from err
 
@@ -116,8 +116,6 @@ def _sweep(place: Path) -> None:
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
     """Hold the lock of a place; the operating system frees it when its holder dies."""
-    from filelock import FileLock
-
     place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
+    with locked(place.with_name(f"{place.name}.lock")):
         yield

@@ -24,6 +24,7 @@ from bigbench_meta.sources.gitrepo import (
     NO_GIT,
     OBJECT_ID,
     command,
+    cure,
     environment,
     id_list,
     resolve_commit,
@@ -156,7 +157,8 @@ def _talk(
             f"source {redact(url)!r}: refused by GitPython ({redact(str(err))}); expected a plain address: check it"
         ) from err
     except (GitCommandNotFound, OSError) as err:
-        raise FetchError(f"git could not be started ({' '.join(redact(str(err)).split())}); {NO_GIT}") from err
+        said = " ".join(redact(str(err)).split())
+        raise FetchError(f"git could not be started ({said}); {cure(said, other=NO_GIT)}") from err
     child: subprocess.Popen[bytes] = process.proc
     lines: deque[str] = deque(maxlen=_KEPT_LINES)
     watch = _Watch(child)

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
@@ -66,6 +67,13 @@ _OLDEST = (2, 31)
 _ANSWER_SECONDS = 30
 _WORDS = 1000  # bytes of git's words that a message quotes
 NO_GIT = "install git 2.39 or newer and make sure that it is on PATH"
+# What git or the system say where the machine, and not a source, is to blame, and what helps.
+_OF_THE_MACHINE = (
+    (r"Too many open files", "raise the limit of open files (ulimit -n)"),
+    (r"Resource temporarily unavailable", "end other processes, or raise their limit (ulimit -u)"),
+    (r"No space left|Disk quota exceeded|File too large|signal 25", "make room on the disk of the cache folder, or raise the limits of a file (ulimit -f, a quota)"),
+    (r"Cannot allocate memory|[Oo]ut of memory|died of signal 9", "make memory free, or raise its limit (ulimit -v)"),
+)  # fmt: skip
 
 
 class CommandError(FetchError):
@@ -175,7 +183,7 @@ def start(
             pipesize=1 << 20,  # room for many score files: both processes stay at work instead of taking turns
         )
     except OSError as err:
-        raise FetchError(f"git could not be started ({err.strerror}); {NO_GIT}") from err
+        raise FetchError(f"git could not be started ({err.strerror}); {cure(str(err), other=NO_GIT)}") from err
 
 
 def command(arguments: Sequence[str], *, without: Sequence[str] = ()) -> list[str]:
@@ -211,7 +219,7 @@ def _checked_git(path: str) -> str:
     try:
         said = subprocess.run([git, "version"], capture_output=True, check=True, timeout=_ANSWER_SECONDS).stdout
     except (OSError, subprocess.SubprocessError) as err:
-        raise FetchError(f"{git}: git could not be started ({err}); {NO_GIT}") from err
+        raise FetchError(f"{git}: git could not be started ({err}); {cure(str(err), other=NO_GIT)}") from err
     version = re.match(rb"git version ([0-9]+)\.([0-9]+)", said)
     if version is None or (int(version[1]), int(version[2])) < _OLDEST:
         raise FetchError(f"{git}: git is too old or none ({said[:60].decode(errors='replace').strip()!r}); {NO_GIT}")
@@ -229,9 +237,7 @@ def scratch() -> BinaryIO:
     try:
         return cast("BinaryIO", tempfile.TemporaryFile())
     except OSError as err:
-        raise FetchError(
-            f"no temporary file could be made ({err.strerror or err}); make room, or name a folder in the environment variable TMPDIR"
-        ) from err
+        raise _no_scratch(err) from err
 
 
 def run(repository: Path, *arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> bytes:
@@ -248,6 +254,11 @@ def run(repository: Path, *arguments: str, stdin: IO[bytes] | int = subprocess.D
         if process.returncode:
             raise CommandError(words(errors) or f"git {arguments[0]}: status {process.returncode}")
     return output
+
+
+def cure(said: str, *, other: str) -> str:
+    """What to do about what git or the system said: about the machine if that is to blame, else ``other``."""
+    return next((help_ for pattern, help_ in _OF_THE_MACHINE if re.search(pattern, said, re.IGNORECASE)), other)
 
 
 def words(errors: IO[bytes]) -> str:
@@ -363,6 +374,17 @@ def id_list(ids: Sequence[str]) -> BinaryIO:
     if bad is not None:
         raise FetchError(f"{bad!r} is not a git object id; expected 40 or 64 hexadecimal digits")
     listed = scratch()
-    listed.write("".join(f"{i}\n" for i in ids).encode("ascii"))
-    listed.seek(0)
+    try:
+        listed.write("".join(f"{i}\n" for i in ids).encode("ascii"))
+        listed.seek(0)
+    except OSError as err:
+        with suppress(OSError):  # what did not fit still does not
+            listed.close()
+        raise _no_scratch(err) from err
     return listed
+
+
+def _no_scratch(err: OSError) -> FetchError:
+    return FetchError(
+        f"no temporary file could be made ({err.strerror or err}); make room, or name a folder in the environment variable TMPDIR"
+    )

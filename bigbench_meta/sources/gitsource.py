@@ -108,8 +108,8 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
             found = gitrepo.run(attempt, "bundle", "unbundle", str(path)).decode("utf-8", "surrogateescape")
         except gitrepo.CommandError as err:
             raise FetchError(
-                f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history: get it again, "
-                "or make it anew with `git bundle create FILE HEAD`"
+                f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history, and room for it: "
+                + gitrepo.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
             ) from err
         heads: dict[str, str] = {}
         for object_id, _, name in (line.partition(" ") for line in found.split("\n")[:-1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from bigbench_meta.experiments import vision
+from bigbench_meta.experiments.vision import training
 from bigbench_meta.experiments.vision.datasets import ImageSet
 from bigbench_meta.experiments.vision.plan import Job, split
 from bigbench_meta.experiments.vision.training import fingerprint, read_finished
@@ -129,6 +131,18 @@ def test_two_processes_give_the_same_rows_as_one(torch, tmp_path):
     one = vision.train(images, tmp_path / "one", plan=QUICK, experiments=["lenet", "autoencoder"]).frame
     two = vision.train(images, tmp_path / "two", plan=QUICK, experiments=["lenet", "autoencoder"], jobs=2).frame
     assert one.astype(str).equals(two.astype(str))
+
+
+def test_without_room_for_semaphores_one_process_trains(monkeypatch, caplog):
+    """Where no other process can be started the work is done here, with a word; it has no influence on the numbers."""
+
+    def refused(*_arguments, **_settings):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(training, "ProcessPoolExecutor", refused)
+    with training._pool(None, 2) as pool:
+        assert pool is None
+    assert "all models are trained in this process: no other can be started: [Errno 30]" in caplog.text
 
 
 def test_a_ladder_too_coarse_gets_finer(torch, tmp_path):

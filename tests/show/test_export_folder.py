@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -182,6 +183,18 @@ def test_a_pipe_in_the_place_of_the_provenance_does_not_hang(run_folder, tables)
     os.mkfifo(run_folder / "provenance.json")
     with pytest.raises(OutputError, match=r"not made by bigbench-meta"):
         _write(run_folder, tables, force=True)
+
+
+def test_an_output_that_may_not_be_read_is_not_called_foreign(run_folder, tables, monkeypatch):
+    """Whose it is cannot be seen, and the message says so."""
+    _write(run_folder, tables)
+
+    def refused(self):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(OutputError, match=r"cannot be looked at: Permission denied; .*another --out"):
+        folder_module.check_run_folder(run_folder, force=True)
 
 
 def test_own_earlier_output_needs_force(run_folder, tables):

@@ -30,6 +30,7 @@ CASES = [
     *((f"{command} {name}", 1, said) for name, *said in SOURCES for command in ("load", "score", "analyze", "run --out OUT --source")),
     *((f"show t --source {name}", 1, said) for name, *said in SOURCES),
     ("fetch table.csv", 2, ["table.csv", "is a table", "give it to load"]),
+    ("theory --out /proc/nothing", 1, ["/proc/nothing", "cannot write", "choose another --out"]),
     ("run --source ladder --ref x --out OUT", 1, ["ladder", "has no versions", "leave ref="]),
     ("load table.csv --ref x", 2, ["table.csv", "no versions"]),
     ("load table.csv --task zz", 1, ["zz", "there are t"]),

@@ -9,15 +9,17 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from git_server import RESULT, git, http_server
+from git_server import RESULT, git, http_server, write
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError
 from bigbench_meta.fetcher import fetch
@@ -323,6 +325,27 @@ def test_other_gits(
             fetch(source, cache_dir=tmp_path / "cache")
 
 
+def test_a_disk_without_room_for_a_bundle(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the bundle that is to blame: the error says to make room, and nothing is kept."""
+    write(repository, {"noise": os.urandom(5000)})
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "noise")
+    git(repository, "bundle", "create", "-q", str(tmp_path / "r.bundle"), "HEAD")
+    with monkeypatch.context() as patch:
+        patch.setattr(gitrepo, "MAX_FILE", 2048)
+        with pytest.raises(FetchError, match=r"r\.bundle: the bundle cannot be unpacked .*: make room on the disk"):
+            fetch(tmp_path / "r.bundle", cache_dir=tmp_path / "cache")
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+    assert fetch(tmp_path / "r.bundle", cache_dir=tmp_path / "cache").entries
+
+
+def test_no_room_for_temporary_files(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of objects that does not fit where temporary files go: the error names the variable that moves them."""
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "r+b"))
+    with pytest.raises(FetchError, match=r"no temporary file could be made \(No space left .*TMPDIR"):
+        gitrepo.object_sizes(tmp_path, ["0" * 40])
+
+
 def test_no_place_for_temporary_files(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no temporary file can be made, the error says so and names the variable."""
 
@@ -342,11 +365,11 @@ def test_system_that_starts_no_more(repository: Path, tmp_path: Path, monkeypatc
     def fail(*_: object, **__: object) -> None:
         raise BlockingIOError(11, os.strerror(11))
 
-    monkeypatch.setattr("subprocess.Popen", fail)
     monkeypatch.setattr("git.cmd.safer_popen", fail)
+    monkeypatch.setattr("subprocess.Popen", fail)
     for source in (str(repository), "https://host.invalid/r"):
         with pytest.raises(
-            FetchError, match=r"git could not be started \(.*[Rr]esource temporarily unavailable.*; install git"
+            FetchError, match=r"git could not be started \(.*[Rr]esource temporarily unavailable.*; end other processes"
         ):
             fetch(source, cache_dir=tmp_path / "cache")
 

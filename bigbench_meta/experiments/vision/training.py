@@ -160,21 +160,25 @@ def fingerprint(images: ImageSet, plan: Plan) -> str:
 
 @contextlib.contextmanager
 def _pool(context: _Context, jobs: int) -> Iterator[ProcessPoolExecutor | None]:
-    """Give the processes of a run, started once because loading PyTorch takes seconds; None for one job."""
+    """Give the processes of a run, started once because loading PyTorch takes seconds; None for one job, or where none can be started."""
     if jobs == 1:
         yield None
         return
-    with (
-        starting_others(),
-        ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=_enter, initargs=(context, os.getpid())
-        ) as pool,
-    ):
+    with starting_others():
         try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # else it would train what is still waiting first
-            raise
+            made = ProcessPoolExecutor(
+                jobs, mp_context=get_context("spawn"), initializer=_enter, initargs=(context, os.getpid())
+            )
+        except OSError as err:  # no semaphores: /dev/shm is full, or may not be written to
+            log.warning("all models are trained in this process: no other can be started: %s", err)
+            yield None
+            return
+        with made as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # else it would train what is still waiting first
+                raise
 
 
 def _train_all(
