@@ -25,8 +25,10 @@ _NAMES = frozenset({
 })  # fmt: skip
 
 # A cell that a spreadsheet would run as a formula starts with one of these (OWASP, "CSV Injection").
-# Space before it is passed over; a reader that takes ';', a tab or '|' for the separator begins a cell behind one.
-_FORMULA = re.compile(r"(^|[;\t\r\n|])(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")
+# Space and what cannot be seen before it are passed over; a reader that takes ';', a tab or '|' for the separator begins a
+# cell behind one. What is looked over ends at the next of these, so that the time does not grow with the square of a name.
+_PASSED_OVER = r"\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff"
+_FORMULA = re.compile(rf"(^|[;\t\r\n|])(?=[\t\r\n]|[{_PASSED_OVER}]*[=+\-@＝＋－＠])")
 
 
 def known_table(name: str) -> schema.Table | None:

@@ -19,6 +19,11 @@ _LATEX = {
     "[": "{[}", "*": "{*}",  # at the start of a row these would belong to the end of the row before
 }  # fmt: skip
 
+# Nothing to see, or the direction of what follows: controls, line ends, marks of direction, what is no character at all.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]"
+)
+
 # A file that begins a document only if none has begun: it compiles as it is and can be \input into a paper.
 _HEAD = r"""% Compiles as it is; or \input it in a paper that loads booktabs and longtable.
 \expandafter\ifx\csname @twoclasseserror\endcsname\documentclass
@@ -92,9 +97,20 @@ def _latex_character(character: str) -> str:
     return rf"\texttt{{[U+{code:04X}]}}"
 
 
+def visible(text: str) -> str:
+    r"""``text`` for a document that is read by eye: what cannot be seen, or turns what follows around, becomes a mark.
+
+    Examples
+    --------
+    >>> visible("a\x00b\u202e")
+    'a\ufffdb\ufffd'
+    """
+    return _UNSEEN.sub("\ufffd", text)
+
+
 def escape_markdown(text: str) -> str:
-    """``text`` with Markdown's and HTML's special characters replaced; line ends become spaces."""
-    flat = re.sub(r"\s+", " ", text)
+    """``text`` with Markdown's and HTML's special characters replaced; line ends become spaces, what is unseen a mark."""
+    flat = visible(re.sub(r"\s+", " ", text))
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     flat = re.sub(r"([\\`*_{}\[\]|~#!$@])", r"\\\1", flat)
     return re.sub(r":(?=//)|(?<=www)\.", r"\\\g<0>", flat, flags=re.IGNORECASE)  # bare addresses become links, too

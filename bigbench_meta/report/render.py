@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from bigbench_meta.export.text import visible
 from bigbench_meta.figures import figure_bytes
 from bigbench_meta.report.embed import (
     TABLE_BUDGET,
@@ -47,7 +48,9 @@ def render_page(page: Page, *, svg: Mapping[str, bytes] | None = None) -> str:
     data: Json = {"curves": curves.records, "tables": {str(table["name"]): table for table in tables}}
     scripts = [_asset(f"assets/{name}") for name in _LIBRARIES] + [_asset("page.js")]
     styles = [_asset("assets/tabulator_simple.min.css"), _asset("page.css")]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=_seen, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(_asset("page.html.jinja"))
     return template.render(
         page=page,
@@ -63,6 +66,11 @@ def render_page(page: Page, *, svg: Mapping[str, bytes] | None = None) -> str:
         static_rows=_STATIC_ROWS,
         shown=_shown,
     )
+
+
+def _seen(value: object) -> object:
+    """Text from data without what would be invisible, drop out of the page or turn its lines around; our own is exact."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _asset(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from bigbench_meta.experiments.predictions import Predictions
 from bigbench_meta.experiments.produce import _file_names, prediction_figures
 from bigbench_meta.export import as_read_back, csv_bytes, export_table, latex_text, markdown_text
 from bigbench_meta.figures.style import as_drawn, figure_bytes
+from bigbench_meta.report import Page, render_page
 
 ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b2J"
 # Names that break mathematics, legends, fonts and terminals; then such that break the order by numbers and file names.
@@ -91,6 +93,9 @@ def test_markdown_makes_no_link_of_a_bare_address():
         ("a\t@x", "a\t'@x"),
         ("a|-1", "a|'-1"),
         ("a\n=1", "a\n'=1"),
+        ("\x00\x01=1", "'\x00\x01=1"),
+        ("\ufeff\u200b@x", "'\ufeff\u200b@x"),
+        (" \t=1", " \t'=1"),
         ("a-b", "a-b"),
     ],
 )
@@ -98,6 +103,25 @@ def test_formulas_behind_spaces_and_other_separators_are_disarmed_too(name, safe
     """A spreadsheet may skip spaces, or take ';', a tab or '|' for the separator."""
     content = csv_bytes("swaps", pd.DataFrame({"task": [name]}), spreadsheet_safe=True).decode()
     assert content.split("\n", 1)[1].strip('\n"') == safe
+
+
+def test_disarming_takes_time_with_the_length_of_a_name():
+    """A hundred thousand tabs, lines or spaces are looked at once each: 0.2 s, with the square of it minutes."""
+    names = [unit * (100_000 // len(unit)) for unit in ("\t", " \t", "\n", "; ", " ", ";\x00")]
+    begun = time.process_time()
+    csv_bytes("swaps", pd.DataFrame({"task": names}), spreadsheet_safe=True)
+    assert time.process_time() - begun < 5
+
+
+def test_what_cannot_be_seen_is_a_mark_in_documents(results, curves, problems):
+    """A page would drop it, a reader not see it, or the line turn around behind it; emoji and hard spaces stay."""
+    unseen = "\x00\x01\x0b\x0c\r\x1b\x7f\x85\u200f\u2028\u202e\u2066\ufeff\uffff"
+    name, kept = f"a{unseen}b", "\u00a0\U0001f469\u200d\U0001f52c"
+    page = Page(name, ((name, f"{name}{kept}"),), (), results, curves, {"source": name}, problems, left_out=(name,))
+    body = render_page(page).partition("<body>")[2].partition("<script")[0]
+    assert not set(unseen) & set(body)
+    assert f"a{len(unseen) * chr(0xFFFD)}b{kept}" in body
+    assert not set(unseen) & set(markdown_text(pd.DataFrame({"task": [name]})))
 
 
 class _Terminal(io.StringIO):
@@ -129,4 +153,4 @@ def test_exports_on_stdout_are_the_bytes_that_a_file_would_hold(tmp_path, tables
     assert done.stdout_bytes == export_table(
         read, "curves", kind=kind, out=None, provenance={}, columns=["task", "shots"]
     )
-    assert (b"\x1b" in done.stdout_bytes) == (kind != "latex")
+    assert (b"\x1b" in done.stdout_bytes) == (kind == "csv")
