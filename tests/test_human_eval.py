@@ -243,3 +243,18 @@ def test_large_and_missing_files(tmp_path):
         read_human_scores(path)
     with pytest.raises(LoadError, match="cannot be read"):
         read_human_scores(tmp_path / "none.pkl")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("more", [b"x", pickle.dumps({"average": {"b": 0.9}})], ids=["a byte", "another pickle"])
+def test_what_follows_the_end_is_not_passed_over(tmp_path, protocol, more):
+    """A second pickle behind the first would not be read: refused with the byte of the end, the last of the first."""
+    whole = pickle.dumps({"average": {"a": 0.5}}, protocol)
+    path = tmp_path / "two.pkl"
+    path.write_bytes(whole + more)
+    with pytest.raises(
+        LoadError, match=rf"two\.pkl: its end is byte {len(whole) - 1}, and something follows that would not"
+    ):
+        read_human_scores(path)
+    path.write_bytes(whole)
+    assert read_human_scores(path)["average"].tolist() == [0.5]

@@ -163,6 +163,8 @@ def _loaded(content: bytes) -> object:
             machine.step(operation.name, argument)
         except LoadError as err:
             raise LoadError(f"byte {position} {err}") from err
+        if operation.name == "STOP" and position is not None and position + 1 < len(content):
+            raise LoadError(f"its end is byte {position}, and something follows that would not be read")
     (result,) = machine.stack
     return result
 
