@@ -135,8 +135,9 @@ def assemble(columns: Columns) -> tuple[pd.DataFrame, list[Problem]]:
 def normalized(score: Floats, *, low: Floats, high: Floats, where: Booleans) -> Floats:
     """Return ``(score - low) / (high - low)`` where asked for and defined, NaN elsewhere."""
     with np.errstate(all="ignore"):
-        share: Floats = (score - low) / (high - low)
-    share[~(where & np.isfinite(share))] = np.nan
+        span = high - low
+        share: Floats = (score - low) / span
+    share[~(where & np.isfinite(span) & np.isfinite(share))] = np.nan
     return share
 
 

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 SUFFIXES = (".csv", ".parquet")
 REQUIRED = ("task", "metric", "family", "model", "scale", "score")
@@ -198,6 +202,17 @@ def _table(
     frame = pd.DataFrame({name: np.array(column, dtype=object)[~unusable] for name, column in values.items()})
     positions = np.flatnonzero(~unusable) + 1
     frame, notes = _with_defaults(frame, file)
+    lows, highs = frame["low_score"].to_numpy(), frame["high_score"].to_numpy()
+    problems += [
+        Problem(
+            file,
+            f"row {positions[i]}, column high_score",
+            f"low_score is {lows[i]} and high_score is {highs[i]}",
+            "two different bounds",
+            "score_normalized is NaN",
+        )
+        for i in _without_span(lows, highs)
+    ]
     key = list(RESULTS.key)
     repeated = frame.duplicated(key).to_numpy()
     problems += [
@@ -212,6 +227,16 @@ def _table(
         notes.append(f"{file}: columns that mean nothing here are ignored: {', '.join(other)}")
     problems += look_alikes(validate(frame, RESULTS), place="column {}".format)
     return Loaded(frame, problems, 1, on_disk, tuple(notes))
+
+
+def _without_span(lows: Floats, highs: Floats) -> list[int]:
+    """Return the positions of bounds that are equal, or so far apart that their difference is infinite."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        span = highs - lows
+    positions: list[int] = np.flatnonzero((span == 0) | np.isinf(span)).tolist()
+    return positions
 
 
 def _row_of(where: str) -> int:

@@ -118,6 +118,20 @@ a,bleu,f,m6,1,2,many,maybe
         load_results(table(text), strict=True)
 
 
+def test_bounds_without_a_span(table):
+    """Equal bounds, and bounds whose difference is infinite, are recorded, and nothing is normalised by them."""
+    text = """task,metric,family,model,scale,score,is_preferred,low_score,high_score
+a,bleu,f,m1,1,1,true,-1e308,1e308
+a,bleu,f,m2,2,1,true,5,5
+a,bleu,f,m3,3,1,true,0,4
+a,bleu,f,m4,4,1,true,,
+"""
+    results = load_results(table(text))
+    assert results.problems["where"].tolist() == ["row 1, column high_score", "row 2, column high_score"]
+    assert set(results.problems["action"]) == {"score_normalized is NaN"}
+    assert results.frame["score_normalized"].tolist() == pytest.approx([np.nan, np.nan, 0.25, np.nan], nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
