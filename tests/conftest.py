@@ -64,3 +64,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     if report.skipped and "real" in item.keywords and SHARED_DATA.is_dir() and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped although {SHARED_DATA} exists"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
+    """Print what loops counted, also where the tests ran in several processes, whose own output is lost."""
+    counted = {
+        (report.nodeid, text)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, text in getattr(report, "user_properties", ())
+        if name == "counted"
+    }
+    if counted:
+        terminalreporter.section("what was counted")
+        for _, text in sorted(counted):
+            terminalreporter.write_line(text)

@@ -115,23 +115,23 @@ def sources_to_kill(repository: Path, base: str, tmp_path: Path) -> dict[str, st
     }
 
 
-def test_killed_at_any_time(repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_at_any_time(repository: Path, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """After a kill -9 at a drawn time the next call gives the bytes of an undisturbed one (12 kills)."""
     with http_server(repository.parent) as base:
         landed = kill_loop(sources_to_kill(repository, base, tmp_path), tmp_path, kills=4)
-    with capsys.disabled():
-        sys.stdout.write(f"\nkills that landed in a fetch: {landed}\n")
+    record_property("counted", f"fetch: kills landed {landed}")
     assert sum(landed.values()) == 12
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_at_any_time_long(repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_at_any_time_long(
+    repository: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """The same with 210 kills."""
     with http_server(repository.parent) as base:
         landed = kill_loop(sources_to_kill(repository, base, tmp_path), tmp_path, kills=70)
-    with capsys.disabled():
-        sys.stdout.write(f"\nkills that landed in a fetch: {landed}\n")
+    record_property("counted", f"fetch: kills landed {landed}")
     assert sum(landed.values()) == 210
 
 

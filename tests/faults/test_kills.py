@@ -331,12 +331,6 @@ def test_same_bytes_whatever_threads_hashes_and_row_order(stages, tmp_path):
     assert len(found[0]) >= 8
 
 
-def say(capsys: pytest.CaptureFixture[str], what: str, counts: tuple[int, int]) -> None:
-    """Print the counts into the output of the tests."""
-    with capsys.disabled():
-        sys.stdout.write(f"\n{what}: {counts[0]} kills landed, whole runs compared after {counts[1]}\n")
-
-
 LONG = (pytest.mark.slow, pytest.mark.timeout(3600))
 
 
@@ -351,9 +345,9 @@ LONG = (pytest.mark.slow, pytest.mark.timeout(3600))
     ],
     ids=str,
 )
-def test_killed_at_any_time(commands, stages, tmp_path, capsys, case):
+def test_killed_at_any_time(commands, stages, tmp_path, record_property, case):
     """After a kill -9 at a drawn time the output is absent or whole, and the next run gives the undisturbed bytes."""
     name, kills, seed = case
     counts = kill_loop(commands, stages[name], tmp_path, kills=kills, seed=seed)
-    say(capsys, name, counts)
+    record_property("counted", f"{name}: {counts[0]} kills landed, whole runs compared after {counts[1]}")
     assert counts[0] == kills

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -77,28 +76,27 @@ def kill_loop(training: Commands, what: str, tmp_path: Path, *, kills: int, seed
     return landed, with_models, compared
 
 
-def say(capsys: pytest.CaptureFixture[str], what: str, counts: tuple[int, int, int]) -> None:
-    """Print the counts into the output of the tests."""
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\ntrain ({what}): {counts[0]} kills landed, {counts[1]} after the first finished model, "
-            f"whole trainings compared after {counts[2]}\n"
-        )
+def told(what: str, counts: tuple[int, int, int]) -> str:
+    """Return the counts in words."""
+    return (
+        f"train ({what}): {counts[0]} kills landed, {counts[1]} after the first finished model, "
+        f"whole trainings compared after {counts[2]}"
+    )
 
 
 @pytest.mark.parametrize("what", ["vision", "ladder"])
-def test_training_killed_at_any_time(training, tmp_path, capsys, what):
+def test_training_killed_at_any_time(training, tmp_path, record_property, what):
     """After a kill -9 every finished model is whole, none is trained twice, and the last run has the undisturbed ones."""
     counts = kill_loop(training, what, tmp_path, kills=5, seed=20261122)
-    say(capsys, what, counts)
+    record_property("counted", told(what, counts))
     assert counts[0] == 5
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", ["vision", "ladder"])
-def test_training_killed_at_any_time_long(training, tmp_path, capsys, what):
+def test_training_killed_at_any_time_long(training, tmp_path, record_property, what):
     """The same with 30 kills."""
     counts = kill_loop(training, what, tmp_path, kills=30, seed=20261123)
-    say(capsys, what, counts)
+    record_property("counted", told(what, counts))
     assert counts[0] == 30
