@@ -147,6 +147,7 @@ def test_a_file_given_twice_is_read_once(place):
     assert set(pd.read_csv("p/tables/prediction_1_points.csv")["n_items"]) == {10}
 
 
+@pytest.mark.train
 def test_an_output_folder_may_be_the_working_folder(place, monkeypatch):
     """`--out .` is a folder like any other."""
     (place / "empty").mkdir()
