@@ -115,7 +115,7 @@ def test_keys_that_do_not_fit_one_number(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(*frames)
 
 
-@pytest.mark.parametrize("row", ["a,0.5", ",0.5", "b,inf", "b,-1e999"])
+@pytest.mark.parametrize("row", ["a,0.5", ",0.5", "b,inf", "b,-inf"])
 def test_scores_of_humans_that_are_odd(tmp_path, row):
     """A task twice, no task, and a score without end are refused by their row; an empty cell is no score."""
     path = tmp_path / "human.csv"

@@ -52,7 +52,7 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     )  # fmt: skip
     low, middle, high = (visible["emergence_score"].groupby(names).quantile(q)[shown] for q in (0.25, 0.5, 0.75))
     ax.errorbar(
-        middle, range(len(shown)), xerr=(middle - low, high - middle), fmt="D", markersize=5, color=INK, capsize=4,
+        middle, range(len(shown)), xerr=np.array([middle - low, high - middle]), fmt="D", markersize=5, color=INK, capsize=4,
         linewidth=1.4, zorder=3,
     )  # fmt: skip
     ax.invert_yaxis()

@@ -230,7 +230,9 @@ def test_parquet_damaged_anywhere(tmp_path):
 )
 def test_numbers_of_a_column(cells_of_column, expected):
     """Texts, numbers and truth values as floats, by hand; whole numbers of any length are infinite, not a failure."""
-    found = cells.as_floats(pd.Series(cells_of_column, index=range(3, 3 + len(expected))))
+    # As a reader of tables gives them: early pandas does not even take such whole numbers for numbers.
+    dtype = object if 10**400 in cells_of_column else None
+    found = cells.as_floats(pd.Series(cells_of_column, dtype=dtype, index=range(3, 3 + len(expected))))
     if cells_of_column[0] == 10**400:
         assert found.abs().tolist() == expected
         return
