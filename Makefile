@@ -8,14 +8,20 @@ BIN := .venv/bin
 CORE := tests/analysis tests/show/test_references.py tests/loading tests/sources $(wildcard tests/test_emergence*.py) $(wildcard tests/test_loader*.py) tests/test_manifest.py \
   tests/test_metrics.py tests/test_human_eval.py tests/test_cli_fetch.py tests/test_cli_load.py $(wildcard tests/test_fetcher*.py)
 
-# The marker file is newer than the lock only after a complete install, so an interrupted set-up is repeated.
-.venv/.ready: requirements.lock pyproject.toml
+# What `pip install .` needs, and nothing else. A marker file is newer than its lock only after a complete install, so an
+# interrupted set-up is repeated.
+.venv/.run-ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: .venv/.ready
+# The tools of tests and checks on top: the same versions of what both locks hold.
+.venv/.ready: .venv/.run-ready requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+run: .venv/.run-ready
 	$(BIN)/bigbench-meta run --force
 
 test: .venv/.ready
@@ -57,11 +63,13 @@ lowest:
 	  -r pyproject.toml --extra test 'pyparsing>=3.1,<3.3'
 	.venv-lowest/bin/python -m pytest -n auto -m "not slow and not browser and not latex and not train" $(CORE)
 
-# One lock for running, testing and building, with hashes and without any index line.
-lock:
-	$(PYTHON) -m pip install --quiet uv
-	$(PYTHON) -m uv pip compile pyproject.toml --extra test --extra dev --group build --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-annotate --output-file requirements.lock --custom-compile-command "make lock"
+# Two locks, for running and for developing, with hashes and without any index line. A package that another one asks for
+# with an extra is pinned with that extra: pip takes `coverage[toml]` for pinned only where the lock says `coverage[toml]`.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --group build --universal --python-version 3.11 --generate-hashes \
+  --no-strip-extras --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+lock: .venv/.ready
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra test --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:
 	rm -rf .venv .venv-records bigbench-meta-out
