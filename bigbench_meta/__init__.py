@@ -10,8 +10,8 @@ from importlib import import_module
 from bigbench_meta.errors import BigbenchMetaError
 
 # These functions have their modules' names: bound here, before the import system can bind the modules instead.
-from bigbench_meta.metrics import metrics
-from bigbench_meta.simulate import simulate
+from bigbench_meta.facts.metrics import metrics
+from bigbench_meta.simulate.repository import simulate
 
 __version__ = "0.1.0"
 
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Analysis": "bigbench_meta.analysis",
     "analyze": "bigbench_meta.analysis",
-    "claims": "bigbench_meta.analysis.claims",
+    "claims": "bigbench_meta.facts.claims",
     "emergence_score": "bigbench_meta.emergence",
     "linearity": "bigbench_meta.emergence",
     "score_curves": "bigbench_meta.emergence",

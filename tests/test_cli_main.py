@@ -123,7 +123,7 @@ def test_what_the_machine_refuses_is_one_line(monkeypatch, failure, said):
     def refused(*_arguments, **_settings):
         raise failure
 
-    monkeypatch.setattr("bigbench_meta.fetcher.fetch", refused)
+    monkeypatch.setattr("bigbench_meta.fetcher.dispatch.fetch", refused)
     result = CliRunner().invoke(main, ["fetch", "somewhere"])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {said}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from joblib import Parallel, delayed
 
-from bigbench_meta.cores import _others, on_every_core, start_others
+from bigbench_meta.parallel import _others, on_every_core, start_others
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -98,7 +98,7 @@ def test_a_process_that_cannot_be_started_later_is_done_without(caplog, monkeypa
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     _others.cache_clear()
-    monkeypatch.setattr("bigbench_meta.cores._others", cache(lambda _count: Refusing()))
+    monkeypatch.setattr("bigbench_meta.parallel._others", cache(lambda _count: Refusing()))
     start_others("this")
     assert on_every_core(abs, range(-20, 0), worth=2, workers=2) == list(range(20, 0, -1))
     assert "Resource temporarily unavailable" in caplog.text
@@ -137,7 +137,7 @@ def test_other_processes_import_nothing_from_the_working_folder(tmp_path):
     (theirs / "joblib" / "__init__.py").write_text("open('it-ran', 'w').close()\n")
     script.write_text(
         f"import sys; sys.path.append({str(ROOT)!r})\n"
-        "from bigbench_meta.cores import on_every_core, starting_others\n"
+        "from bigbench_meta.parallel import on_every_core, starting_others\n"
         "print(on_every_core(abs, [-1] * 8, worth=1, workers=2))\n"
         "from joblib import Parallel, delayed\n"
         "with starting_others(): Parallel(n_jobs=2)(delayed(abs)(-1) for _ in range(8))\n"

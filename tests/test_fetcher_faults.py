@@ -18,13 +18,13 @@ from git_server import git, http_server, write
 from sources.test_archive import pack
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError, OfflineError
+from bigbench_meta.fetcher import cache as cache_module
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources import cache as cache_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bigbench_meta.sources.checkout import Checkout
+    from bigbench_meta.fetcher.checkout import Checkout
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = """

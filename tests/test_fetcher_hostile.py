@@ -12,7 +12,7 @@ from git_server import CLEAN, RESULT, git, http_server, write
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError, IntegrityError, SourceError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources.checkout import POINTER
+from bigbench_meta.fetcher.checkout import POINTER
 
 
 def test_configuration_hooks_and_filters_of_a_clone_are_not_obeyed(repository: Path, tmp_path: Path) -> None:

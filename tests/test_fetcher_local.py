@@ -9,8 +9,8 @@ import pytest
 from git_server import git, write
 
 from bigbench_meta.errors import FetchError, SourceError
-from bigbench_meta.fetcher import Entry, fetch
-from bigbench_meta.sources.checkout import blob_id, choose
+from bigbench_meta.fetcher.checkout import blob_id, choose
+from bigbench_meta.fetcher.dispatch import Entry, fetch
 
 if TYPE_CHECKING:
     from pathlib import Path

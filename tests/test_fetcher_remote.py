@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from git_server import Behaviour, daemon, free_port, git, http_server, write
 
-from bigbench_meta import fetcher
 from bigbench_meta.errors import FetchError, IntegrityError, OfflineError, SourceError
-from bigbench_meta.fetcher import fetch
-from bigbench_meta.manifest import Manifest, read_manifest
-from bigbench_meta.sources import gitremote
-from bigbench_meta.sources.checkout import Checkout, Entry
+from bigbench_meta.fetcher import dispatch, fetch
+from bigbench_meta.fetcher.checkout import Checkout, Entry
+from bigbench_meta.fetcher.git import remote
+from bigbench_meta.fetcher.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,14 +191,14 @@ def test_second_request_dies(repository: Path, tmp_path: Path) -> None:
     """A server that dies between the commit and its files leaves nothing that could be taken for whole."""
     behaviour = Behaviour()
     with http_server(repository.parent, behaviour) as base:
-        original = gitremote.fetch_blobs
+        original = remote.fetch_blobs
 
         def die_first(*arguments: object, **options: object) -> None:
             behaviour.cut_pack_after = 30
             original(*arguments, **options)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gitremote, "fetch_blobs", die_first)
+            patch.setattr(remote, "fetch_blobs", die_first)
             with pytest.raises(FetchError):
                 fetch(f"{base}/r.git", cache_dir=tmp_path / "cache")
         behaviour.cut_pack_after = None
@@ -208,7 +207,7 @@ def test_second_request_dies(repository: Path, tmp_path: Path) -> None:
 
 def test_silent_server_is_given_up(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the request and says nothing ends in an error, not in waiting."""
-    monkeypatch.setattr(gitremote, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(remote, "STALL_SECONDS", 1.0)
     with (
         http_server(repository.parent, Behaviour(silent=True)) as base,
         pytest.raises(FetchError, match=r"slow|said nothing"),
@@ -262,7 +261,7 @@ def test_repository_without_scores(tmp_path: Path) -> None:
 
 def pin(monkeypatch: pytest.MonkeyPatch, manifest: Manifest) -> None:
     """Let the package carry another manifest."""
-    monkeypatch.setattr(fetcher, "read_manifest", lambda: manifest)
+    monkeypatch.setattr(dispatch, "read_manifest", lambda: manifest)
 
 
 def test_github_without_a_pin_takes_the_default_branch_and_writes_its_lock(

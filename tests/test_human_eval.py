@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bigbench_meta.errors import LoadError
-from bigbench_meta.sources.human_eval import read_human_scores
+from bigbench_meta.loader.human_raters import read_human_scores
 
 SCORES = {
     "average": {"navigate": np.float64(0.81), "bbq_lite": np.float32(0.5), "code": np.int64(3)},

@@ -479,8 +479,8 @@ class TestUnreadableFiles:
 
     def test_too_large(self, tmp_path, monkeypatch):
         """A file above the stated limit is refused with the limit in the message."""
-        monkeypatch.setattr("bigbench_meta.loading.decode._LARGE", 100)
-        monkeypatch.setattr("bigbench_meta.loading.document.MAX_FILE_BYTES", 200)
+        monkeypatch.setattr("bigbench_meta.loader.bigbench.fast._LARGE", 100)
+        monkeypatch.setattr("bigbench_meta.loader.bigbench.document.MAX_FILE_BYTES", 200)
         results = one_text(tmp_path, document())
         assert results.frame.empty
         assert "200 bytes" in only(results)["expected"]
@@ -506,7 +506,7 @@ class TestQueries:
 
     def test_queries_first_in_a_large_file(self, tmp_path, monkeypatch):
         """Above the threshold the queries are cut out by their brackets, wherever they stand."""
-        monkeypatch.setattr("bigbench_meta.loading.decode._LARGE", 100)
+        monkeypatch.setattr("bigbench_meta.loader.bigbench.fast._LARGE", 100)
         put(tmp_path, '{"queries": ' + self.FILLED + ", " + document()[1:].replace(',\n  "queries": null', ""))
         results = load(tmp_path)
         assert results.problems.empty

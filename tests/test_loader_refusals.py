@@ -11,7 +11,7 @@ from score_files import document, entry, put
 
 from bigbench_meta.analysis.references import human_scores
 from bigbench_meta.errors import LoadError, SourceError, TableError
-from bigbench_meta.loader import Counts, load_results
+from bigbench_meta.loader.results import Counts, load_results
 
 
 def only_problem(root, content: str | bytes) -> dict[str, object]:
@@ -34,7 +34,7 @@ def test_text_of_another_encoding_that_is_cut_off(tmp_path):
 def test_large_text_of_another_encoding(tmp_path, monkeypatch):
     """Above a limit other encodings are not turned into UTF-8 in memory: the message gives size and encoding."""
     content = document().encode("utf-16")
-    monkeypatch.setattr("bigbench_meta.loading.document.MAX_HEAD_BYTES", len(content) - 1)
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.document.MAX_HEAD_BYTES", len(content) - 1)
     problem = only_problem(tmp_path, content)
     assert problem["problem"] == f"{len(content)} bytes in utf-16"
 
@@ -105,7 +105,7 @@ def test_keys_that_do_not_fit_one_number(tmp_path, monkeypatch):
     frames = []
     for name, limit in (("plain", None), ("renumbered", 1)):
         if limit is not None:
-            monkeypatch.setattr("bigbench_meta.loading.assemble._MAX_KEY", limit)
+            monkeypatch.setattr("bigbench_meta.loader.assemble._MAX_KEY", limit)
         for task in ("b", "a"):
             entries = [entry(f"{task}:{n}", shots=shots, bleu=f"{n}.5") for n in (2, 1, 2) for shots in (3, 0)]
             put(tmp_path / name, document(*entries, task=task), task=task)

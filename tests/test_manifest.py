@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from git_server import git, write
 
-from bigbench_meta import manifest as manifest_module
 from bigbench_meta.errors import IntegrityError, SourceError
-from bigbench_meta.manifest import Manifest, manifest_text, packaged_path, read_manifest, verify, write_text
-from bigbench_meta.sources.checkout import Checkout, Entry
+from bigbench_meta.fetcher import manifest as manifest_module
+from bigbench_meta.fetcher.checkout import Checkout, Entry
+from bigbench_meta.fetcher.manifest import Manifest, manifest_text, packaged_path, read_manifest, verify, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMIT = "a" * 40

@@ -7,7 +7,7 @@ import pytest
 
 import bigbench_meta as bm
 from bigbench_meta.errors import TableError
-from bigbench_meta.metrics import COLUMNS, look_up
+from bigbench_meta.facts.metrics import COLUMNS, look_up
 
 
 def test_packaged_registry_is_sorted_and_unique():

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 import bigbench_meta as bm
 from bigbench_meta.cli import main
 from bigbench_meta.errors import BigbenchMetaError, LoadError, OutputError
-from bigbench_meta.loading.given import given_items
-from bigbench_meta.run import _load, run
-from bigbench_meta.simulate import NOTICE
+from bigbench_meta.jobs.run import _load, run
+from bigbench_meta.loader.side_tables import given_items
+from bigbench_meta.simulate.repository import NOTICE
 
 # The contract of the output folder.
 CONTRACT = {

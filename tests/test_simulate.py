@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from bigbench_meta.cli import main
 from bigbench_meta.errors import AnalysisError, OutputError
-from bigbench_meta.simulate import simulate
-from bigbench_meta.simulate_plan import FAMILIES
+from bigbench_meta.simulate.plan import FAMILIES
+from bigbench_meta.simulate.repository import simulate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,7 +239,7 @@ def test_command_writes_the_same_as_the_function(tmp_path):
 
 def test_imports_nothing_of_the_reader():
     """Generator and reader stay independent, so that one can check the other."""
-    code = "import sys, bigbench_meta.simulate, bigbench_meta.simulate_plan, bigbench_meta.simulate_defects as d;"
+    code = "import sys, bigbench_meta.simulate, bigbench_meta.simulate.plan, bigbench_meta.simulate.defects as d;"
     code += (
         "print([m for m in sys.modules if m.startswith('bigbench_meta.') and m.split('.')[1] in ('loader', 'fetcher')])"
     )
@@ -258,7 +258,7 @@ def test_full_size(tmp_path):
 def test_the_public_name_stays_the_function():
     """Importing the module of the same name does not replace the function in the package."""
     code = (
-        "import bigbench_meta as bm, bigbench_meta.simulate, bigbench_meta.simulate_plan; print(callable(bm.simulate))"
+        "import bigbench_meta as bm, bigbench_meta.simulate, bigbench_meta.simulate.plan; print(callable(bm.simulate))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bigbench_meta import simulate
+from bigbench_meta.atomic import folder_beside, locked, remove_abandoned_files, whole_file
 from bigbench_meta.export import write_exports, write_run_folder
-from bigbench_meta.manifest import write_text
-from bigbench_meta.whole import folder_beside, locked, remove_abandoned_files, whole_file
+from bigbench_meta.fetcher.manifest import write_text
 
 ROOT = Path(__file__).parents[1]
 # Ends like a kill -9 where a file or folder is about to take its place.
@@ -43,7 +43,7 @@ from bigbench_meta.export import write_exports
 write_exports({Path(sys.argv[3]) / "t.csv": b"new"}, about={}, provenance={}, force=True)
 """
 LOCK = """
-from bigbench_meta.manifest import write_text
+from bigbench_meta.fetcher.manifest import write_text
 write_text(Path(sys.argv[3]) / "m.json", "new")
 """
 SIMULATE = """
@@ -69,8 +69,8 @@ CACHE = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from bigbench_meta.loading import result_cache
-result_cache._write(Path(sys.argv[3]) / "k.table", pa.table({"scale": [1.0]}))
+from bigbench_meta.loader import table_cache
+table_cache._write(Path(sys.argv[3]) / "k.table", pa.table({"scale": [1.0]}))
 """
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.agreement import (
+from bigbench_meta.analysis.tasks.agreement import (
     bootstrap_interval,
     claims_against_curves,
     cohen_kappa,

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.claims import ALIASES, belongs_to, claims, preferred_metrics
-from bigbench_meta.analysis.compare import hill, permuted_cases
-from bigbench_meta.analysis.concentration import NAMED_PAIR, claims_concentration
+from bigbench_meta.analysis.tasks.compare import hill, permuted_cases
+from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR, claims_concentration
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.facts.claims import ALIASES, belongs_to, claims, preferred_metrics
 
 PAIR = " + ".join(NAMED_PAIR)
 

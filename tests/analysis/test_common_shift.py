@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.common_shift import _residual, _shift_rows, common_shift, with_shift
+from bigbench_meta.analysis.tasks.common_shift import _residual, _shift_rows, common_shift, with_shift
 
 X = np.log10([2e6, 16e6, 53e6, 125e6, 244e6, 422e6, 1e9, 2e9, 4e9, 8e9, 27e9, 128e9])
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from analysis.test_curve_concentration import make_curves
 
-from bigbench_meta.analysis import compare as kernels
-from bigbench_meta.analysis.compare import (
+from bigbench_meta.analysis.tasks import compare as kernels
+from bigbench_meta.analysis.tasks.compare import (
     CONCENTRATION,
     against_null,
     as_concentration,
@@ -20,10 +20,10 @@ from bigbench_meta.analysis.compare import (
     permuted_cases,
     with_q_values,
 )
-from bigbench_meta.analysis.concentration import claims_concentration, curves_concentration
-from bigbench_meta.analysis.odds import conditional_odds_ratio, mantel_haenszel
+from bigbench_meta.analysis.tasks.concentration import claims_concentration, curves_concentration
+from bigbench_meta.analysis.tasks.odds import conditional_odds_ratio, mantel_haenszel
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.metrics import metrics
+from bigbench_meta.facts.metrics import metrics
 
 PAIR = "multiple_choice_grade + exact_str_match"
 

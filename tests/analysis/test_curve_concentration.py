@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.compare import compare, permuted_cases
-from bigbench_meta.analysis.concentration import curves_concentration
-from bigbench_meta.analysis.sensitivity import specification_curve
-from bigbench_meta.analysis.units import CRITERIA, count_units, decide, exceeds
+from bigbench_meta.analysis.tasks.compare import compare, permuted_cases
+from bigbench_meta.analysis.tasks.concentration import curves_concentration
+from bigbench_meta.analysis.tasks.sensitivity import specification_curve
+from bigbench_meta.analysis.tasks.units import CRITERIA, count_units, decide, exceeds
 from bigbench_meta.emergence import score_curves
-from bigbench_meta.metrics import metrics
+from bigbench_meta.facts.metrics import metrics
 
 BY_NAME = {criterion.name: criterion for criterion in CRITERIA}
 

@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 from test_emergence import frame_of
 
-from bigbench_meta.analysis import claims as claims_module
-from bigbench_meta.analysis.agreement import _agreement, bootstrap_interval, cohen_kappa, roc_area
-from bigbench_meta.analysis.claims import claims
-from bigbench_meta.analysis.common_shift import _residual
+from bigbench_meta.analysis.curves.items import ItemTable
+from bigbench_meta.analysis.curves.montecarlo import sequential_pvalue
+from bigbench_meta.analysis.curves.prepare import prepare_curves
 from bigbench_meta.analysis.findings import claims_sentences
-from bigbench_meta.analysis.findings_over_tasks import swap_sentences
-from bigbench_meta.analysis.items import ItemTable
-from bigbench_meta.analysis.montecarlo import sequential_pvalue
 from bigbench_meta.analysis.pipeline import Choices, infer_curves, most_draws
-from bigbench_meta.analysis.prepare import prepare_curves
+from bigbench_meta.analysis.tasks.agreement import _agreement, bootstrap_interval, cohen_kappa, roc_area
+from bigbench_meta.analysis.tasks.common_shift import _residual
+from bigbench_meta.analysis.tasks.sentences import swap_sentences
 from bigbench_meta.errors import AnalysisError, TableError
-from bigbench_meta.metrics import metrics
+from bigbench_meta.facts import claims as claims_module
+from bigbench_meta.facts.claims import claims
+from bigbench_meta.facts.metrics import metrics
 from bigbench_meta.schema import CURVES, Table, validate
 
 
@@ -96,7 +96,7 @@ def test_agreement_measures_at_their_edges():
 
 def test_agreement_says_why_there_is_no_interval():
     """Of one task, of few and of tasks without a value: a reason each."""
-    from bigbench_meta.analysis.agreement import FEW_TASKS, FLAGS, MIN_TASKS, RANKED
+    from bigbench_meta.analysis.tasks.agreement import FEW_TASKS, FLAGS, MIN_TASKS, RANKED
 
     def side(n: int, value: float) -> pd.DataFrame:
         return pd.DataFrame({name: [value] * n for name in (*FLAGS, *(name for name, _ in RANKED))})

@@ -9,21 +9,29 @@ import pandas as pd
 import pytest
 from test_emergence import frame_of
 
-from bigbench_meta.analysis import inference, pipeline
-from bigbench_meta.analysis.fits import Levels
-from bigbench_meta.analysis.inference import CurveJob, RefineJob, infer_curve, refine_curve, residual_of, typical_curves
-from bigbench_meta.analysis.intervals import Interval, implied_exponent, largest_jump, transition_width
-from bigbench_meta.analysis.items import ItemTable
-from bigbench_meta.analysis.laws import EXPONENT_TIMES_WIDTH, KINDS, dictionary, theory
-from bigbench_meta.analysis.length_table import length_tests
-from bigbench_meta.analysis.lengths import _fit, effective_length, length_law
-from bigbench_meta.analysis.montecarlo import PValue, Sampling, sequential_pvalue
-from bigbench_meta.analysis.noise import Noise, Residual, pooled_overdispersion
+from bigbench_meta.analysis import pipeline
+from bigbench_meta.analysis.curves import inference
+from bigbench_meta.analysis.curves.fits import Levels
+from bigbench_meta.analysis.curves.inference import (
+    CurveJob,
+    RefineJob,
+    infer_curve,
+    refine_curve,
+    residual_of,
+    typical_curves,
+)
+from bigbench_meta.analysis.curves.intervals import Interval, implied_exponent, largest_jump, transition_width
+from bigbench_meta.analysis.curves.items import ItemTable
+from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, KINDS, dictionary, theory
+from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, sequential_pvalue
+from bigbench_meta.analysis.curves.noise import Noise, Residual, pooled_overdispersion
+from bigbench_meta.analysis.curves.predictability import forecasts, laws_of
+from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
+from bigbench_meta.analysis.curves.sharpness import flexible_fit, sharp_up_to, sharpness_sweep, sharpness_test
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
-from bigbench_meta.analysis.predictability import forecasts, laws_of
-from bigbench_meta.analysis.prepare import Curve, prepare_curves
-from bigbench_meta.analysis.sharpness import flexible_fit, sharp_up_to, sharpness_sweep, sharpness_test
-from bigbench_meta.metrics import metrics
+from bigbench_meta.analysis.tasks.length_law import _fit, effective_length, length_law
+from bigbench_meta.analysis.tasks.lengths import length_tests
+from bigbench_meta.facts.metrics import metrics
 
 
 def curve_of(y, *, n_items=1000.0, apart=1.0) -> Curve:

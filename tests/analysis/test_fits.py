@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from bigbench_meta.analysis.fits import Levels, best_fit, design, fit_shapes, least_squares
-from bigbench_meta.analysis.laws import EXPONENT_TIMES_WIDTH, broken_power_laws, dictionary, logistic, theory
+from bigbench_meta.analysis.curves.fits import Levels, best_fit, design, fit_shapes, least_squares
+from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, broken_power_laws, dictionary, logistic, theory
 
 X = tuple(np.linspace(6.3, 11.1, 8).tolist())
 UNIT = Levels(0.0, 1.0)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from bigbench_meta.analysis.length_table import COLUMNS, length_tests
-from bigbench_meta.analysis.lengths import _fit, effective_length, length_law
-from bigbench_meta.analysis.noise import beta_binomial
+from bigbench_meta.analysis.curves.noise import beta_binomial
+from bigbench_meta.analysis.tasks.length_law import _fit, effective_length, length_law
+from bigbench_meta.analysis.tasks.lengths import COLUMNS, length_tests
 from bigbench_meta.errors import AnalysisError
 from bigbench_meta.experiments.ladder.packaged import packaged_ladder
 from bigbench_meta.loader import load_results

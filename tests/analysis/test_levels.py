@@ -13,15 +13,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bigbench_meta.analysis.inference import pool_noise
-from bigbench_meta.analysis.laws import dictionary, theory
-from bigbench_meta.analysis.montecarlo import Sampling
-from bigbench_meta.analysis.noise import Noise, beta_binomial
+from bigbench_meta.analysis.curves.inference import pool_noise
+from bigbench_meta.analysis.curves.laws import dictionary, theory
+from bigbench_meta.analysis.curves.montecarlo import Sampling
+from bigbench_meta.analysis.curves.noise import Noise, beta_binomial
+from bigbench_meta.analysis.curves.prepare import prepare_curves
+from bigbench_meta.analysis.curves.sharpness import sharpness_test, trend_test
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
-from bigbench_meta.analysis.prepare import prepare_curves
-from bigbench_meta.analysis.sharpness import sharpness_test, trend_test
 from bigbench_meta.emergence import _score_rows
-from bigbench_meta.metrics import metrics
+from bigbench_meta.facts.metrics import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.items import ItemTable, on_grid
-from bigbench_meta.analysis.noise import Noise, Residual, beta_binomial, pooled_overdispersion
+from bigbench_meta.analysis.curves.items import ItemTable, on_grid
+from bigbench_meta.analysis.curves.noise import Noise, Residual, beta_binomial, pooled_overdispersion
 from bigbench_meta.errors import AnalysisError
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import bigbench_meta as bm
-from bigbench_meta.analysis.not_used import not_used
+from bigbench_meta.analysis.unmatched import not_used
 from bigbench_meta.cli import main
 
 FRAME = pd.DataFrame(

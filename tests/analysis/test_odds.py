@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import fisher_exact
 from scipy.stats.contingency import odds_ratio
 
-from bigbench_meta.analysis.odds import conditional_odds_ratio, mantel_haenszel, sample_odds_ratio
+from bigbench_meta.analysis.tasks.odds import conditional_odds_ratio, mantel_haenszel, sample_odds_ratio
 from bigbench_meta.errors import AnalysisError
 
 BY_KIND = [[[63, 2], [86, 16]], [[0, 2], [9, 31]]]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.odds import conditional_odds_ratio
-from bigbench_meta.analysis.sensitivity import specification_curve, summarise
-from bigbench_meta.analysis.units import CRITERIA
+from bigbench_meta.analysis.tasks.odds import conditional_odds_ratio
+from bigbench_meta.analysis.tasks.sensitivity import specification_curve, summarise
+from bigbench_meta.analysis.tasks.units import CRITERIA
 
 CUTS = [criterion for criterion in CRITERIA if criterion.name in ("E > 5", "E > M - 1")]
 

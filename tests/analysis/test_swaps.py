@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, wilcoxon
 
-from bigbench_meta.analysis.swaps import hodges_lehmann, signed_rank_p_value, swap_pairs, swap_tests
+from bigbench_meta.analysis.tasks.swaps import hodges_lehmann, signed_rank_p_value, swap_pairs, swap_tests
 from bigbench_meta.emergence import score_curves
 
 READER = Path(__file__).resolve().parents[2] / "scripts" / "read_published_tables.py"

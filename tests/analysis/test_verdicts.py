@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bigbench_meta.analysis.fits import Levels
-from bigbench_meta.analysis.montecarlo import curve_rng, sequential_pvalue
-from bigbench_meta.analysis.noise import Noise
+from bigbench_meta.analysis.curves.fits import Levels
+from bigbench_meta.analysis.curves.montecarlo import curve_rng, sequential_pvalue
+from bigbench_meta.analysis.curves.noise import Noise
+from bigbench_meta.analysis.curves.outcomes import emergence_floored
+from bigbench_meta.analysis.curves.prepare import Curve
+from bigbench_meta.analysis.curves.sharpness import level_is_doubtful
+from bigbench_meta.analysis.curves.verdicts import NOT_TRUSTED, Evidence, verdict
 from bigbench_meta.analysis.pipeline import most_draws
-from bigbench_meta.analysis.prepare import Curve
-from bigbench_meta.analysis.sharpness import level_is_doubtful
-from bigbench_meta.analysis.tables import emergence_floored
-from bigbench_meta.analysis.verdicts import NOT_TRUSTED, Evidence, verdict
 
 CLEAR = Evidence(
     n_scales=12,

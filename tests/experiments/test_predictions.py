@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from bigbench_meta.cli import main
 from bigbench_meta.emergence import emergence_score
 from bigbench_meta.errors import LoadError, TableError
-from bigbench_meta.experiments import predictions_items as growth
-from bigbench_meta.experiments import predictions_length as lengths
-from bigbench_meta.experiments import predictions_metric as metric
-from bigbench_meta.experiments.predictions import judge_outputs, judge_scores
-from bigbench_meta.experiments.predictions_data import load_outputs
-from bigbench_meta.experiments.predictions_scores import load_scores
-from bigbench_meta.experiments.produce import prediction_figures
+from bigbench_meta.experiments.predictions import by_items as growth
+from bigbench_meta.experiments.predictions import by_length as lengths
+from bigbench_meta.experiments.predictions import by_metric as metric
+from bigbench_meta.experiments.predictions.outputs import load_outputs
+from bigbench_meta.experiments.predictions.score_tables import load_scores
+from bigbench_meta.experiments.predictions.together import judge_outputs, judge_scores
+from bigbench_meta.jobs.experiments import prediction_figures
 
 SCALES = np.logspace(3, 5, 9)
 
@@ -73,7 +73,7 @@ def test_prediction_1_confirmed_where_planted():
 def test_large_sample_is_read_as_shipped():
     """The reader of the large sample finds 20,000 items a model and the hits that the shipped counts state."""
     from bigbench_meta.experiments.ladder.packaged import packaged_large_counts
-    from bigbench_meta.experiments.predictions_data import packaged_large_items
+    from bigbench_meta.experiments.predictions.outputs import packaged_large_items
 
     found = packaged_large_items().groupby(["family", "model"])["hit"].agg(["size", "sum"])
     counts = packaged_large_counts()

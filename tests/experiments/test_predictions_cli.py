@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from bigbench_meta.cli import main
 from bigbench_meta.errors import LoadError, TableError
-from bigbench_meta.experiments.predictions import Predictions, verdict_table
-from bigbench_meta.experiments.predictions_data import ALL_MODELS, load_outputs
-from bigbench_meta.experiments.predictions_scores import load_scores
+from bigbench_meta.experiments.predictions.outputs import ALL_MODELS, load_outputs
+from bigbench_meta.experiments.predictions.score_tables import load_scores
+from bigbench_meta.experiments.predictions.together import Predictions, verdict_table
 
 SCALES = np.logspace(7, 10, 5)
 
@@ -170,8 +170,8 @@ def test_wrong_calls_say_what_to_do(scores, tmp_path, arguments, message):
 
 def test_the_default_is_the_packaged_ladder(monkeypatch, tmp_path):
     """Without sources the packaged ladder is judged with the given seed and draws, and all its tables are written."""
-    from bigbench_meta.experiments import predictions
     from bigbench_meta.experiments.ladder.packaged import packaged_predictions
+    from bigbench_meta.experiments.predictions import together as predictions
 
     asked = {}
 

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from bigbench_meta.experiments.ladder.packaged import PACKAGED_TABLES, packaged_ladder, packaged_predictions
-from bigbench_meta.experiments.predictions import verdict_table
-from bigbench_meta.experiments.predictions_section import BUILT
-from bigbench_meta.report.experiments import PACKAGED_SOURCE, experiment_sections, ladder
+from bigbench_meta.experiments.predictions.together import verdict_table
+from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections, ladder
+from bigbench_meta.report.section_ladder import BUILT
 
 ROOT = Path(__file__).resolve().parents[2]
 

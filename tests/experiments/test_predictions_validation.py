@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import bigbench_meta
-from bigbench_meta.experiments.predictions_sharpness import effective_items
-from bigbench_meta.experiments.predictions_validation import (
+from bigbench_meta.experiments.predictions.calibrated import effective_items
+from bigbench_meta.experiments.predictions.error_rates import (
     CELLS,
     COLUMNS,
     drawn_outputs,

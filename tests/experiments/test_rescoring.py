@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigbench_meta.errors import AnalysisError, LoadError
-from bigbench_meta.experiments import rescoring_metrics as rm
-from bigbench_meta.experiments.rescoring import rescore, unique_files
-from bigbench_meta.experiments.rescoring_items import Item
-from bigbench_meta.experiments.rescoring_json import JsonStream, JsonStreamError
-from bigbench_meta.experiments.rescoring_read import read_items
-from bigbench_meta.experiments.rescoring_totals import ExactSum, Totals
-from bigbench_meta.loading.columns import Problem
+from bigbench_meta.experiments.rescoring import item_metrics as rm
+from bigbench_meta.experiments.rescoring.json_stream import JsonStream, JsonStreamError
+from bigbench_meta.experiments.rescoring.readers import read_items
+from bigbench_meta.experiments.rescoring.scored_items import Item
+from bigbench_meta.experiments.rescoring.scoring import rescore, unique_files
+from bigbench_meta.experiments.rescoring.totals import ExactSum, Totals
+from bigbench_meta.loader.columns import Problem
 
 LIGHT = [name for name in rm.REGISTERED if name not in rm.HEAVY]
 MODEL = {
@@ -603,7 +603,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 import pandas, pyarrow
-from bigbench_meta.experiments.rescoring import rescore
+from bigbench_meta.experiments.rescoring.scoring import rescore
 def peak():
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigbench_meta.errors import LoadError
-from bigbench_meta.experiments.rescoring import rescore
-from bigbench_meta.experiments.rescoring_items import Item
-from bigbench_meta.experiments.rescoring_read import OwnNames, read_items
-from bigbench_meta.loading.columns import Problem
+from bigbench_meta.experiments.rescoring.readers import OwnNames, read_items
+from bigbench_meta.experiments.rescoring.scored_items import Item
+from bigbench_meta.experiments.rescoring.scoring import rescore
+from bigbench_meta.loader.columns import Problem
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECORD = '{"model": "a", "target": "12", "output": "12"}\n'
@@ -184,7 +184,7 @@ def test_parquet_damaged_anywhere(tmp_path):
 _MEASURE = """
 import sys
 from pathlib import Path
-import bigbench_meta.experiments.rescoring as rescoring
+import bigbench_meta.experiments.rescoring.scoring as rescoring
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 before = peak()
@@ -242,7 +242,7 @@ def test_numbers_beyond_python(tmp_path):
 @pytest.mark.parametrize("files", [1, 2])
 def test_more_groups_than_fit(tmp_path, monkeypatch, files):
     """A model of its own in every record, in one file or over several, ends with what to do instead of without memory."""
-    monkeypatch.setattr("bigbench_meta.experiments.rescoring.MAX_GROUPS", 4)
+    monkeypatch.setattr("bigbench_meta.experiments.rescoring.scoring.MAX_GROUPS", 4)
     for number in range(files):
         records = [RECORD.replace('"a"', f'"{number}-{i}"') for i in range(5 if files == 1 else 3)]
         (tmp_path / f"{number}.jsonl").write_text("".join(records))

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from bigbench_meta.errors import IntegrityError, SourceError
-from bigbench_meta.experiments import rescoring_parts
-from bigbench_meta.experiments.produce import write_rescored
-from bigbench_meta.experiments.rescoring import Settings, combine, unique_files
-from bigbench_meta.experiments.rescoring_cluster import on_scheduler
-from bigbench_meta.experiments.rescoring_parts import rescore_parts
+from bigbench_meta.experiments.rescoring import many_files as rescoring_parts
+from bigbench_meta.experiments.rescoring.cluster import on_scheduler
+from bigbench_meta.experiments.rescoring.many_files import rescore_parts
+from bigbench_meta.experiments.rescoring.scoring import Settings, combine, unique_files
+from bigbench_meta.jobs.experiments import write_rescored
 
 SETTINGS = Settings(("exact_str_match", "token_edit_distance", "calibration_multiple_choice_brier_score"))
 
@@ -102,8 +102,8 @@ from pathlib import Path
 from threading import Thread
 from distributed import Client, LocalCluster
 from joblib import parallel_config
-from bigbench_meta.experiments.rescoring import Settings, combine, unique_files
-from bigbench_meta.experiments.rescoring_parts import rescore_parts
+from bigbench_meta.experiments.rescoring.scoring import Settings, combine, unique_files
+from bigbench_meta.experiments.rescoring.many_files import rescore_parts
 
 def main():
     source, target = Path(sys.argv[1]), Path(sys.argv[2])

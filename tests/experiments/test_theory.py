@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.experiments import theory as th
-from bigbench_meta.experiments.figures_theory import PANELS, theory_figure, theory_panel
-from bigbench_meta.experiments.theory_fit import Measured, fit_theory
+from bigbench_meta.experiments.theory import model as th
+from bigbench_meta.experiments.theory.fit import Measured, fit_theory
+from bigbench_meta.experiments.theory.panels import PANELS, theory_figure, theory_panel
 
 SCALES = np.logspace(6, 12, 17)
 LADDER = np.logspace(6, 11, 9)

@@ -12,16 +12,7 @@ import bigbench_meta as bm
 from bigbench_meta.errors import AnalysisError, TableError
 from bigbench_meta.experiments import vision
 from bigbench_meta.experiments.vision.datasets import ImageSet
-from bigbench_meta.experiments.vision.plan import Job, Plan, finer, ladder, median_size, sizes_within_rise, split
-from bigbench_meta.experiments.vision.results import (
-    DECIDING,
-    QUANTILES,
-    Finished,
-    mean_by_scale,
-    results_frame,
-    threshold_table,
-)
-from bigbench_meta.experiments.vision.scoring import (
+from bigbench_meta.experiments.vision.image_metrics import (
     GROUPINGS,
     all_right,
     closed_form,
@@ -29,6 +20,15 @@ from bigbench_meta.experiments.vision.scoring import (
     reconstruction,
     thresholds,
 )
+from bigbench_meta.experiments.vision.outcomes_table import (
+    DECIDING,
+    QUANTILES,
+    Finished,
+    mean_by_scale,
+    results_frame,
+    threshold_table,
+)
+from bigbench_meta.experiments.vision.plan import Job, Plan, finer, ladder, median_size, sizes_within_rise, split
 from bigbench_meta.schema import RESULTS, validate
 
 
@@ -298,7 +298,7 @@ def test_swapping_metrics_of_vision_curves_works_unchanged(shipped):
     """The toolkit sets squared error beside reconstruction, turned so that larger is better."""
     import pandas as pd
 
-    from bigbench_meta.analysis.swaps import swap_pairs
+    from bigbench_meta.analysis.tasks.swaps import swap_pairs
 
     registry = pd.concat([bm.metrics(), vision.registry_rows(shipped)], ignore_index=True)
     table = swap_pairs(bm.score_curves(shipped, registry=registry), pairs=vision.metric_pairs(shipped))

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from bigbench_meta.cli import main
 from bigbench_meta.experiments import vision
-from bigbench_meta.experiments.vision import figures
-from bigbench_meta.experiments.vision.findings import independence_table, rise_width, shape_table
+from bigbench_meta.experiments.vision import drawings as figures
+from bigbench_meta.experiments.vision.statements import independence_table, rise_width, shape_table
 
 
 @pytest.fixture(scope="module")

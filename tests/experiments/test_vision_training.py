@@ -58,7 +58,7 @@ def torch():
 def test_one_size_trained_again_agrees_with_what_is_shipped(torch, tmp_path, experiment, size, metrics):
     """Two new seeds fall among the five shipped ones, give or take the distance between the outermost of them."""
     from bigbench_meta.experiments.vision.models import train_model
-    from bigbench_meta.experiments.vision.results import Finished, results_frame
+    from bigbench_meta.experiments.vision.outcomes_table import Finished, results_frame
 
     images, plan = vision.load_images("digits"), vision.Plan()
     parts = split(images, plan)

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from score_files import ENTRY, document, entry
 
-from bigbench_meta.loading.alike import after_entries, cut, numbers_like, pattern_of
-from bigbench_meta.loading.columns import Layout
+from bigbench_meta.loader.bigbench.alike import after_entries, cut, numbers_like, pattern_of
+from bigbench_meta.loader.columns import Layout
 
 TEXT = '{"scores": [{"score_dict": {"a": 1, "b c": 0.5}, "low": 0}, {"score_dict": {"b c": 2}, "low": 5}], "model": {"x": {}}}'
 NUMBERS = [1.0, 0.5, 2.0]

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigbench_meta.analysis.items import ItemTable
-from bigbench_meta.analysis.length_table import given_lengths as lengths_by_key
+from bigbench_meta import table_files
+from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.analysis.references import human_scores
+from bigbench_meta.analysis.tasks.lengths import given_lengths as lengths_by_key
 from bigbench_meta.errors import BigbenchMetaError, LoadError, TableError
-from bigbench_meta.experiments.predictions_scores import load_curves, load_scores, read_table
-from bigbench_meta.experiments.vision.results import read_results
+from bigbench_meta.experiments.predictions.score_tables import load_curves, load_scores, read_table
+from bigbench_meta.experiments.vision.outcomes_table import read_results
+from bigbench_meta.facts.metrics import metrics
 from bigbench_meta.loader import load_results
-from bigbench_meta.loading import cells
-from bigbench_meta.loading.given import given_items, given_lengths
-from bigbench_meta.metrics import metrics
+from bigbench_meta.loader.side_tables import given_items, given_lengths
 
 READERS = {
     "results": load_results,
@@ -109,10 +109,10 @@ def test_limits(tmp_path, monkeypatch, reader):
     """More bytes or rows than the limit are refused with the limit, before the rest is read."""
     path = tmp_path / "theirs.csv"
     path.write_bytes(PLAIN + b"t,bleu,F,b,1000,0.5,higher,10\n" * 3)
-    monkeypatch.setattr(cells, "MAX_ROWS", 3)
+    monkeypatch.setattr(table_files, "MAX_ROWS", 3)
     with pytest.raises((LoadError, TableError), match=r"theirs\.csv: more than 3 rows; expected fewer: split"):
         READERS[reader](path)
-    monkeypatch.setattr(cells, "MAX_BYTES", 100)
+    monkeypatch.setattr(table_files, "MAX_BYTES", 100)
     with pytest.raises((LoadError, TableError), match=r"theirs\.csv: more than 100 bytes; expected fewer: split"):
         READERS[reader](path)
 
@@ -127,7 +127,7 @@ def test_packed_tables(tmp_path, monkeypatch, ending, pack):
     with pytest.raises(TableError, match=r"packed data is damaged .*: get the file again"):
         read_table(path)
     path.write_bytes(pack(PLAIN + b"\n" * 1_000_000))
-    monkeypatch.setattr(cells, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(table_files, "MAX_BYTES", 100_000)
     with pytest.raises(TableError, match="more than 100000 bytes"):
         read_table(path)
 
@@ -182,8 +182,8 @@ def test_tiny_parquet_of_many_rows(tmp_path):
     columns |= {"scale": [1e3] * rows, "score": [float(number) for number in range(rows)]}
     pq.write_table(pa.table(columns), path, compression="zstd")
     assert path.stat().st_size < 400_000
-    read = cells.parquet_table(path, error=LoadError, wanted=["task"])
-    found = cells.cells_of(read.column("task"))
+    read = table_files.parquet_table(path, error=LoadError, wanted=["task"])
+    found = table_files.cells_of(read.column("task"))
     assert len(found) == rows
     assert all(cell is found[0] for cell in found)
 
@@ -232,7 +232,7 @@ def test_numbers_of_a_column(cells_of_column, expected):
     """Texts, numbers and truth values as floats, by hand; whole numbers of any length are infinite, not a failure."""
     # As a reader of tables gives them: early pandas does not even take such whole numbers for numbers.
     dtype = object if 10**400 in cells_of_column else None
-    found = cells.as_floats(pd.Series(cells_of_column, dtype=dtype, index=range(3, 3 + len(expected))))
+    found = table_files.as_floats(pd.Series(cells_of_column, dtype=dtype, index=range(3, 3 + len(expected))))
     if cells_of_column[0] == 10**400:
         assert found.abs().tolist() == expected
         return

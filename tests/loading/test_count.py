@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from score_files import ENTRY, document, entry
 
-from bigbench_meta.loading import count
-from bigbench_meta.loading.columns import Columns
-from bigbench_meta.loading.count import Outline, outline
-from bigbench_meta.loading.decode import PlainReader
+from bigbench_meta.loader.bigbench import count
+from bigbench_meta.loader.bigbench.count import Outline, outline
+from bigbench_meta.loader.bigbench.fast import PlainReader
+from bigbench_meta.loader.columns import Columns
 
 _names = st.text(max_size=8) | st.sampled_from(["scores", "score_dict", "queries", 'a"b', "a\\", "{", "}:,"])
 _anything = st.recursive(

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from score_files import ENTRY, MODEL, document, entry, model_named
 
-from bigbench_meta.loading.assemble import assemble
-from bigbench_meta.loading.careful import read_carefully
-from bigbench_meta.loading.columns import Columns
-from bigbench_meta.loading.decode import PlainReader
+from bigbench_meta.loader.assemble import assemble
+from bigbench_meta.loader.bigbench.careful import read_carefully
+from bigbench_meta.loader.bigbench.fast import PlainReader
+from bigbench_meta.loader.columns import Columns
 
 _metric = st.sampled_from(["bleu", "rouge1", "rougeLsum", "exact_str_match", "a b", 'q"uote', "caf\u00e9", ""])
 _plain_value = (st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**18), 10**18)).map(json.dumps)
@@ -239,7 +239,7 @@ def test_most_files_of_a_task_are_read_by_their_first(monkeypatch):
     columns = Columns()
     reader = PlainReader(columns)
     reader.read(TWO.encode(), file="a", folder_task="navigate")
-    monkeypatch.setattr("bigbench_meta.loading.decode._decode", None)
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.fast._decode", None)
     reader.read(TWO.replace(MODEL, OTHER).replace("12.5", "13.5").encode(), file="b", folder_task="navigate")
     assert list(columns.scores) == [0.4737, 0.2129, 12.5, 0.4737, 0.2129, 13.5]
 
@@ -256,7 +256,7 @@ def test_files_of_a_task_that_take_turns(monkeypatch):
     for number, text in enumerate(texts):
         reader.read(text.encode(), file=str(number), folder_task="navigate")
         if number == 1:
-            monkeypatch.setattr("bigbench_meta.loading.decode._decode", None)
+            monkeypatch.setattr("bigbench_meta.loader.bigbench.fast._decode", None)
     assert list(columns.scores) == list(fast.scores)
 
 

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 import bigbench_meta as bm
-from bigbench_meta.analysis.items import ItemTable
+from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.cli import main
-from bigbench_meta.loading.definitions import task_definitions
+from bigbench_meta.loader.bigbench.definitions import task_definitions
 
 
 def write(root, path, definition):
@@ -92,7 +92,7 @@ def test_hostile_definitions(tmp_path, content, reason):
 
 def test_a_definition_larger_than_the_limit(tmp_path, monkeypatch):
     """Its size is looked at and nothing else."""
-    monkeypatch.setattr("bigbench_meta.loading.definitions.MAX_BYTES", 20)
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.definitions.MAX_BYTES", 20)
     write(tmp_path, "odd", {"examples": [{"input": "a"}]})
     (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
     assert row["reason"] == "30 bytes, at most 20 are read"

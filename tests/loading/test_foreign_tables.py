@@ -14,8 +14,7 @@ import pytest
 from score_files import document, entry, put
 
 from bigbench_meta.errors import LoadError
-from bigbench_meta.loader import load_results
-from bigbench_meta.loading import result_cache
+from bigbench_meta.loader import load_results, table_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +100,7 @@ def test_parquet_that_is_cut_off(tmp_path, size):
 
 def test_parquet_that_promises_many_rows(tmp_path, monkeypatch):
     """The number of rows is limited before any is read."""
-    monkeypatch.setattr("bigbench_meta.loading.cells.MAX_ROWS", 2)
+    monkeypatch.setattr("bigbench_meta.table_files.MAX_ROWS", 2)
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table(PLAIN), path)
     with pytest.raises(LoadError, match=r"x\.parquet: 3 rows; at most 2 are read"):
@@ -132,13 +131,13 @@ NAMES = json.dumps({"names": {}, "problems": [], "files": 2, "on_disk": 2}).enco
 )
 def test_cache_file_of_somebody_else(tmp_path, monkeypatch, forged):
     """A file under a right name with a right digest that is no table of ours is made again; nothing in it is run."""
-    monkeypatch.setattr(result_cache, "_MIN_FILES", 0)
-    monkeypatch.setattr(result_cache, "_SETTLED_SECONDS", -60.0)
+    monkeypatch.setattr(table_cache, "_MIN_FILES", 0)
+    monkeypatch.setattr(table_cache, "_SETTLED_SECONDS", -60.0)
     put(tmp_path / "root", document(entry("a", bleu="1.5")))
 
     def load():
         results = load_results(tmp_path / "root", cache_dir=tmp_path / "cache")
-        for writer in list(result_cache._writing.values()):
+        for writer in list(table_cache._writing.values()):
             writer.join()
         return results
 

@@ -12,10 +12,10 @@ import pytest
 from score_files import document, entry, put
 
 from bigbench_meta.loader import load_results
-from bigbench_meta.loading.columns import Columns
-from bigbench_meta.loading.decode import PlainReader
-from bigbench_meta.loading.document import MAX_FILE_BYTES
-from bigbench_meta.loading.values import as_number
+from bigbench_meta.loader.bigbench.document import MAX_FILE_BYTES
+from bigbench_meta.loader.bigbench.fast import PlainReader
+from bigbench_meta.loader.columns import Columns
+from bigbench_meta.values import as_number
 
 # Each of these took minutes or hours when the work grew with the square of the size; it takes a second or two.
 pytestmark = pytest.mark.timeout(120)
@@ -162,7 +162,7 @@ def test_lists_of_nothing():
 
 def test_problems_beyond_the_limit_are_counted(monkeypatch):
     """Of ten odd entries the first four are listed, the last row counts the rest and explains their numbers."""
-    monkeypatch.setattr("bigbench_meta.loading.careful.MAX_PROBLEMS", 4)
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.careful.MAX_PROBLEMS", 4)
     odd = entry("a", bleu='"text"', rouge1='"text"', x="1")
     columns = read(document(*[odd.replace('"a"', f'"s{number}"') for number in range(5)]))
     assert [problem.numbers for problem in columns.problems] == [1, 1, 1, 1, 6]
@@ -174,7 +174,7 @@ def test_problems_beyond_the_limit_are_counted(monkeypatch):
 
 def test_problems_of_an_entry_that_is_given_up_are_not_counted_twice(monkeypatch):
     """Beyond the limit too, an entry that turns out to be unusable is one problem that explains all its numbers."""
-    monkeypatch.setattr("bigbench_meta.loading.careful.MAX_PROBLEMS", 1)
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.careful.MAX_PROBLEMS", 1)
     bad = '{"score_dict": {"a": 1, "a": 2, "b": "x"}, "number_of_shots": 0, "number_of_shots": "many"}'
     columns = read(document(bad, bad, bad))
     assert [problem.numbers for problem in columns.problems] == [3, 6]

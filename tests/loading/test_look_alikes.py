@@ -10,7 +10,7 @@ from score_files import document, entry, model_named, put
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.loader import load_results
-from bigbench_meta.loading.look_alikes import seen
+from bigbench_meta.loader.look_alikes import seen
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 

@@ -14,10 +14,10 @@ from score_files import document, entry, model_named, put
 from bigbench_meta.errors import FetchError
 from bigbench_meta.fetcher import fetch
 from bigbench_meta.loader import load_results
-from bigbench_meta.loading import reading
-from bigbench_meta.loading.assemble import assemble
-from bigbench_meta.loading.reading import _received, read_score_files, task_of
-from bigbench_meta.simulate import simulate
+from bigbench_meta.loader.assemble import assemble
+from bigbench_meta.loader.bigbench import reading
+from bigbench_meta.loader.bigbench.reading import _received, read_score_files, task_of
+from bigbench_meta.simulate.repository import simulate
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -168,7 +168,7 @@ def test_memory_for_the_worst(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["word", "list"])
 def test_a_huge_head_is_refused(tmp_path, monkeypatch, kind):
     """A file that is huge beside its queries is refused before it is decoded."""
-    monkeypatch.setattr("bigbench_meta.loading.document.MAX_HEAD_BYTES", 2_000_000)
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.document.MAX_HEAD_BYTES", 2_000_000)
     entries = [entry("x" * 3_000_000)] if kind == "word" else [entry("y")] * 20_000
     put(tmp_path, document(*entries))
     put(tmp_path, document(model=model_named("8b")), name="scores_z.json")

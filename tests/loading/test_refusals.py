@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from score_files import ENTRY, MODEL, document, entry
 
-from bigbench_meta.loading import careful
-from bigbench_meta.loading.careful import read_carefully
-from bigbench_meta.loading.columns import Columns
-from bigbench_meta.loading.document import UnusableError
+from bigbench_meta.loader.bigbench import careful
+from bigbench_meta.loader.bigbench.careful import read_carefully
+from bigbench_meta.loader.bigbench.document import UnusableError
+from bigbench_meta.loader.columns import Columns
 
 LOST = "no number of this file is used (2 stand in it)"
 ONE_LOST = "no number of this entry is used (1 stand in it)"

@@ -12,9 +12,8 @@ from score_files import document, entry, put
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.loader import Results, load_results
-from bigbench_meta.loading import result_cache
-from bigbench_meta.sources.checkout import Checkout
+from bigbench_meta.fetcher.checkout import Checkout
+from bigbench_meta.loader import Results, load_results, table_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A small repository with a problem in it, cached although it is small and new."""
-    monkeypatch.setattr(result_cache, "_MIN_FILES", 0)
-    monkeypatch.setattr(result_cache, "_SETTLED_SECONDS", -60.0)
+    monkeypatch.setattr(table_cache, "_MIN_FILES", 0)
+    monkeypatch.setattr(table_cache, "_SETTLED_SECONDS", -60.0)
     for task in ("navigate", "other"):
         put(tmp_path / "root", document(entry("a", bleu="1.5"), entry("b", bleu='"x"'), task=task), task=task)
     return tmp_path / "root"
@@ -45,7 +44,7 @@ def no_reading(monkeypatch):
 
 def load(root: Path, **options: object) -> Results:
     results = load_results(root, cache_dir=root.parent / "cache", **options)
-    for writer in list(result_cache._writing.values()):
+    for writer in list(table_cache._writing.values()):
         writer.join()
     return results
 
@@ -117,14 +116,14 @@ def test_other_files(root, change):
 
 def test_new_files_are_not_cached(root, monkeypatch):
     """What changed a moment ago could change again unseen, so it is not cached."""
-    monkeypatch.setattr(result_cache, "_SETTLED_SECONDS", 3.0)
+    monkeypatch.setattr(table_cache, "_SETTLED_SECONDS", 3.0)
     load(root)
     assert not tables(root)
 
 
 def test_small_sources_are_not_cached(root, monkeypatch):
     """A handful of files is read each time."""
-    monkeypatch.setattr(result_cache, "_MIN_FILES", 3)
+    monkeypatch.setattr(table_cache, "_MIN_FILES", 3)
     load(root)
     assert not tables(root)
 
@@ -132,9 +131,9 @@ def test_small_sources_are_not_cached(root, monkeypatch):
 def test_changed_code_makes_tables_stale(root, monkeypatch):
     """A table made by other reading code is not used."""
     load(root)
-    code = result_cache._reading_code()
+    code = table_cache._reading_code()
     assert {"decode.py", "careful.py", "schema.py"} <= {path.name for path in code}
-    monkeypatch.setattr(result_cache, "_reading_code", lambda: code[1:])
+    monkeypatch.setattr(table_cache, "_reading_code", lambda: code[1:])
     load(root)
     assert len(tables(root)) == 2
 
@@ -164,7 +163,7 @@ def test_cache_that_cannot_be_written(root, caplog):
 
 def test_old_tables_and_dead_attempts_go(root, monkeypatch):
     """The number of tables is bounded, and what a killed process left is removed."""
-    monkeypatch.setattr(result_cache, "_KEPT", 1)
+    monkeypatch.setattr(table_cache, "_KEPT", 1)
     load(root)
     folder = root.parent / "cache" / "results"
     dead = folder / ".other.table.01234567.partial"

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from bigbench_meta import schema
-from bigbench_meta.analysis.claims import claims, preferred_metrics
-from bigbench_meta.analysis.concentration import claims_concentration
+from bigbench_meta.analysis.tasks.concentration import claims_concentration
 from bigbench_meta.emergence import score_curves
+from bigbench_meta.facts.claims import claims, preferred_metrics
 
 if TYPE_CHECKING:
     from pathlib import Path

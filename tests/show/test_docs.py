@@ -90,7 +90,7 @@ SHOWN = [(page, line) for page, line in ALL if _words(line)[0] not in NOT_RUN an
 def test_a_command_on_a_run_folder_runs(page, line, saved, tmp_path, monkeypatch):
     """Commands that a page gives for a run folder DIR end well on one; exact_str_match stands for any metric."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bigbench_meta.report.sharpness._GRID", (1, 2))
+    monkeypatch.setattr("bigbench_meta.report.section_sharpness._GRID", (1, 2))
     words = [
         str(saved) if word == "DIR" else word.replace("exact_str_match", "multiple_choice_grade")
         for word in _words(line)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pandas.testing import assert_frame_equal
 
+from bigbench_meta.atomic import folder_beside
 from bigbench_meta.errors import OutputError
-from bigbench_meta.export import folder as folder_module
 from bigbench_meta.export import read_run_folder, write_run_folder
-from bigbench_meta.whole import folder_beside
+from bigbench_meta.export import run_folder as folder_module
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from bigbench_meta.export.figure_files import figure_files
 from bigbench_meta.figures import publication_style
-from bigbench_meta.figures.files import figure_files
 
 
 def drawn(number):
@@ -49,7 +49,7 @@ def test_settings_in_the_working_folder_change_nothing(tmp_path):
         f"import sys; sys.path[:0] = [{str(root)!r}, {str(root / 'tests')!r}]\n"
         "from hashlib import sha256\n"
         "from show.test_figure_files import drawn\n"
-        "from bigbench_meta.figures.files import figure_files\n"
+        "from bigbench_meta.export.figure_files import figure_files\n"
         "files, = figure_files([lambda: drawn(1)], workers=1)\n"
         "print({name: sha256(content).hexdigest() for name, content in files.items()})\n"
     )

@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from bigbench_meta import figures
-from bigbench_meta.cli import main, parts
-from bigbench_meta.experiments.predictions import Predictions
-from bigbench_meta.experiments.produce import _file_names, prediction_figures
+from bigbench_meta.cli import main
+from bigbench_meta.cli import steps as parts
+from bigbench_meta.experiments.predictions.together import Predictions
 from bigbench_meta.export import as_read_back, csv_bytes, export_table, latex_text, markdown_text
 from bigbench_meta.figures.style import as_drawn, figure_bytes
+from bigbench_meta.jobs.experiments import _file_names, prediction_figures
 from bigbench_meta.report import Page, render_page
 
 ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b2J"

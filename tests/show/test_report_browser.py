@@ -22,7 +22,7 @@ SIZES = {"desktop": 1280, "phone": 390}
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory, tables):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bigbench_meta.report.sharpness._GRID", (1, 2))
+        patch.setattr("bigbench_meta.report.section_sharpness._GRID", (1, 2))
         page = compose(
             tables | {"references": references(tables["results"])},
             findings=("An answer with <b>no markup</b>.",),
@@ -53,7 +53,7 @@ def hostile_page_file(tmp_path_factory, tables):
         return frame.assign(subtask=columns["task"], **columns)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bigbench_meta.report.sharpness._GRID", (1, 2))
+        patch.setattr("bigbench_meta.report.section_sharpness._GRID", (1, 2))
         page = compose(
             {name: renamed(frame) if name in {"results", "curves"} else frame for name, frame in tables.items()},
             findings=("N" * 3000,),

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bigbench_meta.figures.style import FORMATS, figure_bytes
-from bigbench_meta.report.experiments import PACKAGED_SOURCE, experiment_sections, ladder, vision
+from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections, ladder, vision
 
 
 def test_only_the_default_run_shows_experiments():
@@ -26,7 +26,7 @@ def test_packaged_experiments_need_no_pytorch():
     """The sections are drawn in a process that cannot import PyTorch."""
     code = (
         "import sys; sys.modules['torch'] = None; "
-        "from bigbench_meta.report.experiments import PACKAGED_SOURCE, experiment_sections; "
+        "from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections; "
         "print(len(experiment_sections(PACKAGED_SOURCE)[0].figures))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -31,7 +31,7 @@ class _Attributes(HTMLParser):
 def _few_panels():
     """Twelve small multiples take seconds to draw; two show the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bigbench_meta.report.sharpness._GRID", (1, 2))
+        patch.setattr("bigbench_meta.report.section_sharpness._GRID", (1, 2))
         yield
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bigbench_meta.cli import main
-from bigbench_meta.export.tables import csv_bytes, table_of_bytes
+from bigbench_meta.export.table_bytes import csv_bytes, table_of_bytes
 
 
 def _call(*arguments):

@@ -12,7 +12,7 @@ from rich.console import Console
 from bigbench_meta.cli import main
 from bigbench_meta.errors import OutputError, printable
 from bigbench_meta.export import write_run_folder
-from bigbench_meta.terminal import sparkline, task_table
+from bigbench_meta.report.terminal import sparkline, task_table
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_command_export_says_what_it_could_not_find(saved, arguments):
 def test_the_command_report_draws_the_page_again(saved):
     """The page comes from the saved tables and sentences alone, marked simulated."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bigbench_meta.report.sharpness._GRID", (1, 2))
+        patch.setattr("bigbench_meta.report.section_sharpness._GRID", (1, 2))
         made = _call("report", saved)
         assert made.stdout.strip() == str(saved / "report.html")
     page = (saved / "report.html").read_bytes()

@@ -8,7 +8,7 @@ import pytest
 
 from bigbench_meta.errors import SourceError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources.address import as_url, check_ref, is_loopback, local_path, protocol, redact
+from bigbench_meta.fetcher.addresses import as_url, check_ref, is_loopback, local_path, protocol, redact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,8 @@ import pytest
 from git_server import write
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError, SourceError
-from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources import archive
-from bigbench_meta.sources.checkout import Checkout, blob_id
+from bigbench_meta.fetcher import archives, fetch
+from bigbench_meta.fetcher.checkout import Checkout, blob_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +181,7 @@ def test_bomb_by_ratio(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatc
     """An archive that unpacks to hundreds of times its size is refused, with both sizes and the way out."""
     size = 70_000_000
     if form != "zip":  # once at the real limit is enough
-        monkeypatch.setattr(archive, "FREE_BYTES", 1 << 20)
+        monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
         size = 3_000_000
     path = pack(tmp_path / f"x.{form}", {f"{TASKS}/tense/results/scores_a.json": bytes(size)})
     with pytest.raises(FetchError, match=r"refused, its \d+ bytes unpack to \d+ or more .*unpack it yourself"):
@@ -191,7 +190,7 @@ def test_bomb_by_ratio(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatc
 
 def test_bomb_in_a_member_that_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A compressed tar is bounded whatever the bomb is called."""
-    monkeypatch.setattr(archive, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
     path = pack(tmp_path / "x.tar.xz", {**FILES, "zeros.bin": bytes(3_000_000)})
     with pytest.raises(FetchError, match="refused, its"):
         fetch(path, cache_dir=tmp_path / "cache")
@@ -200,10 +199,10 @@ def test_bomb_in_a_member_that_is_not_wanted(tmp_path: Path, monkeypatch: pytest
 def test_absolute_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Total size and number of members are limited whatever the ratio."""
     path = pack(tmp_path / "x.stored.zip", {f"{TASKS}/tense/results/scores_a.json": random.Random(1).randbytes(5000)})
-    monkeypatch.setattr(archive, "MAX_BYTES", 4000)
+    monkeypatch.setattr(archives, "MAX_BYTES", 4000)
     with pytest.raises(FetchError, match="unpack to 5000 or more"):
         fetch(path, cache_dir=tmp_path / "cache")
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
     for form in ("zip", "tar"):
         with pytest.raises(FetchError, match="refused, it has more than 3 members"):
             fetch(pack(tmp_path / f"y.{form}", FILES), cache_dir=tmp_path / "cache")

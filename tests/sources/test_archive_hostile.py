@@ -16,8 +16,7 @@ from git_server import RESULT
 from sources.test_archive import pack
 
 from bigbench_meta.errors import FetchError, SourceError
-from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources import archive
+from bigbench_meta.fetcher import archives, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +65,7 @@ def test_tar_of_long_name_headers_without_end(tmp_path: Path, kind: bytes) -> No
 
 def test_folders_count_as_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tar of nothing but folders is limited like one of files."""
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 10)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 10)
     path = tmp_path / "x.tar"
     path.write_bytes(b"".join(header(f"d{number}/", tarfile.DIRTYPE) for number in range(20)) + bytes(1024))
     with pytest.raises(FetchError, match=r"x\.tar: refused, it has more than 10 members; unpack it yourself"):
@@ -230,7 +229,7 @@ def test_zip_whose_directory_would_begin_before_the_file(tmp_path: Path) -> None
 @pytest.mark.parametrize("large", [False, True])
 def test_zip_with_a_directory_of_millions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, large: bool) -> None:
     """Entries are counted before an object is made of each, whatever number the end of the zip tells."""
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 100_000)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 100_000)
     monkeypatch.setattr(zipfile, "ZipFile", lambda _: pytest.fail("the directory was read"))
     entry = bytearray(46)
     entry[:4], entry[28:30] = b"PK\1\2", struct.pack("<H", 7)

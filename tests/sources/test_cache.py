@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from git_server import git, http_server
 
-from bigbench_meta import fetcher
 from bigbench_meta.errors import FetchError
-from bigbench_meta.fetcher import fetch
-from bigbench_meta.manifest import Manifest
-from bigbench_meta.sources.cache import cache_folder
+from bigbench_meta.fetcher import dispatch, fetch
+from bigbench_meta.fetcher.cache import cache_folder
+from bigbench_meta.fetcher.manifest import Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +77,7 @@ def test_a_damaged_copy_that_cannot_be_made_anew(
     def fail(*_: object, **__: object) -> None:
         raise PermissionError(13, os.strerror(13))
 
-    monkeypatch.setattr("bigbench_meta.sources.cache.tempfile.mkdtemp", fail)
+    monkeypatch.setattr("bigbench_meta.fetcher.cache.tempfile.mkdtemp", fail)
     with pytest.raises(FetchError, match=rf"the cache cannot be used \(Permission denied\); .*{CURE}"):
         fetch(tmp_path / "r.bundle", cache_dir=tmp_path / "cache")
 
@@ -107,7 +106,7 @@ def test_lock_beside_the_cache(repository: Path, tmp_path: Path, monkeypatch: py
     lock.parent.mkdir()
     lock.mkdir() if kind == "folder" else lock.write_bytes(b"\xff\0")
     with http_server(tmp_path) as base:
-        monkeypatch.setattr(fetcher, "read_manifest", lambda: Manifest(f"{base}/clone/.git", None, ()))
+        monkeypatch.setattr(dispatch, "read_manifest", lambda: Manifest(f"{base}/clone/.git", None, ()))
         if kind == "folder":
             with pytest.raises(
                 FetchError, match=r"data_manifest\.json: the lock of .* cannot be written \(.*choose another"

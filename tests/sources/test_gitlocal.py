@@ -11,7 +11,7 @@ from git_server import git, write
 
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources import gitrepo
+from bigbench_meta.fetcher.git import plumbing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +155,7 @@ def test_long_paths_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = write(tmp_path / "folder", {RESULT: b"{}"})
     nested(folder, levels=40, width=1)
     assert len(fetch(folder, cache_dir=tmp_path / "cache").entries) == 1
-    monkeypatch.setattr(gitrepo, "MAX_LISTING_BYTES", 100)
+    monkeypatch.setattr(plumbing, "MAX_LISTING_BYTES", 100)
     with pytest.raises(FetchError, match="or 100 bytes of names"):
         fetch(folder, cache_dir=tmp_path / "cache")
 

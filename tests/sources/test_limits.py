@@ -23,7 +23,7 @@ from git_server import RESULT, git, http_server, write
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.sources import gitremote, gitrepo
+from bigbench_meta.fetcher.git import plumbing, remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,15 +105,15 @@ def test_git_is_held_to_limits_of_memory_and_files(
     resource = pytest.importorskip("resource")
     checkout = fetch(repository, cache_dir=tmp_path / "cache")
     lower = {resource.RLIMIT_AS: 1 << 40, resource.RLIMIT_FSIZE: 1 << 20}
-    monkeypatch.setattr("bigbench_meta.sources.gitrepo.resource.getrlimit", lambda kind: (lower[kind], -1))
-    with gitrepo.scratch() as errors:
-        process = gitrepo.start(checkout.root, ["cat-file", "--batch"], stdin=subprocess.PIPE, stderr=errors)
+    monkeypatch.setattr("bigbench_meta.fetcher.git.plumbing.resource.getrlimit", lambda kind: (lower[kind], -1))
+    with plumbing.scratch() as errors:
+        process = plumbing.start(checkout.root, ["cat-file", "--batch"], stdin=subprocess.PIPE, stderr=errors)
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(b"none\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"none missing\n"
-        assert resource.prlimit(process.pid, resource.RLIMIT_AS)[0] == gitrepo.MAX_MEMORY
+        assert resource.prlimit(process.pid, resource.RLIMIT_AS)[0] == plumbing.MAX_MEMORY
         assert resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[0] == 1 << 20
         process.communicate()
 
@@ -122,7 +122,7 @@ def test_git_is_held_to_limits_of_memory_and_files(
 @pytest.mark.parametrize("what", ["refs", "words"])
 def test_a_server_that_fills_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Refs, or a line of words, without end: git ends at the limit, and the error says which."""
-    monkeypatch.setattr(gitrepo, "MAX_MEMORY", 300 << 20)
+    monkeypatch.setattr(plumbing, "MAX_MEMORY", 300 << 20)
     endless = packet(b"1" * 40 + b" refs/heads/" + b"x" * 60_000) if what == "refs" else packet(b"\2" + b"x" * 60_000)
 
     def refs(connection: socket.socket, _: bytes) -> None:
@@ -141,7 +141,7 @@ def test_a_server_that_fills_the_disk(repository: Path, tmp_path: Path, monkeypa
     """A pack larger than the limit ends git, and the error says so; nothing is kept."""
     (repository / RESULT).write_bytes(random.Random(1).randbytes(100_000))
     git(repository, "commit", "-q", "-a", "-m", "y")
-    monkeypatch.setattr(gitrepo, "MAX_FILE", 20_000)
+    monkeypatch.setattr(plumbing, "MAX_FILE", 20_000)
     with http_server(tmp_path) as base, pytest.raises(FetchError, match="takes more than the limits"):
         fetch(f"{base}/clone/.git", cache_dir=tmp_path / "cache")
     assert [found for found in (tmp_path / "cache").iterdir() if found.is_dir()] == []
@@ -159,7 +159,7 @@ def test_a_tree_that_unpacks_to_gigabytes(repository: Path, tmp_path: Path, monk
     (tmp_path / "commit").write_text(f"tree {object_id}\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\nx")
     commit = git(repository, "hash-object", "-t", "commit", "-w", "--literally", str(tmp_path / "commit"))
     (repository / ".git/refs/heads/main").write_text(commit + "\n")
-    monkeypatch.setattr(gitrepo, "MAX_MEMORY", 300 << 20)
+    monkeypatch.setattr(plumbing, "MAX_MEMORY", 300 << 20)
     with pytest.raises(FetchError, match=r"its list of files cannot be read \(.*(memory|mmap|malloc)"):
         fetch(repository, cache_dir=tmp_path / "cache")
 
@@ -188,7 +188,7 @@ def test_a_server_that_talks_and_sends_nothing(
     message: str,
 ) -> None:
     """Words without end, fast or slow, keep-alives alone, and any answer that takes too long are given up."""
-    monkeypatch.setattr(gitremote, constant, value)
+    monkeypatch.setattr(remote, constant, value)
     with server(version_2(pack)) as url, pytest.raises(FetchError, match=f"the server {message}.*try again later"):
         fetch(url, cache_dir=tmp_path)
     assert [found for found in tmp_path.iterdir() if found.is_dir()] == []
@@ -200,7 +200,7 @@ def test_children_of_git_end_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyP
     program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/number\nexec sleep 300\n")
     program.chmod(0o755)
     monkeypatch.setenv("GIT_SSH", str(program))
-    monkeypatch.setattr(gitremote, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(remote, "STALL_SECONDS", 1.0)
     with pytest.raises(FetchError, match="said nothing for 1 s"):
         fetch("ssh://host.invalid/r", cache_dir=tmp_path / "cache")
     number = int((tmp_path / "number").read_text())
@@ -296,7 +296,7 @@ def test_variables_that_count_even_if_empty(repository: Path, tmp_path: Path, mo
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("GIT_SSL_CAINFO", "/some/authorities")
     with pytest.raises(BigbenchMetaError):
-        gitremote.fetch_commit(tmp_path, "https://host.invalid/r", None, blobless=True, progress=None)
+        remote.fetch_commit(tmp_path, "https://host.invalid/r", None, blobless=True, progress=None)
     seen = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
     assert (
         not {"GIT_SSL_NO_VERIFY", "GIT_CURL_VERBOSE", "GIT_QUARANTINE_PATH", "GIT_SSL_CERT_PASSWORD_PROTECTED"}
@@ -318,7 +318,7 @@ def test_other_gits(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
     """A git that does not take settings from the environment, is none, fails or hangs is not used, and the error says why."""
-    monkeypatch.setattr(gitrepo, "_ANSWER_SECONDS", 1)
+    monkeypatch.setattr(plumbing, "_ANSWER_SECONDS", 1)
     fake_git(tmp_path, monkeypatch, script)
     for source in (str(repository), "https://host.invalid/r"):
         with pytest.raises(FetchError, match=f"{message}.*; install git 2.39 or newer"):
@@ -332,7 +332,7 @@ def test_a_disk_without_room_for_a_bundle(repository: Path, tmp_path: Path, monk
     git(repository, "commit", "-q", "-m", "noise")
     git(repository, "bundle", "create", "-q", str(tmp_path / "r.bundle"), "HEAD")
     with monkeypatch.context() as patch:
-        patch.setattr(gitrepo, "MAX_FILE", 2048)
+        patch.setattr(plumbing, "MAX_FILE", 2048)
         with pytest.raises(FetchError, match=r"r\.bundle: the bundle cannot be unpacked .*: make room on the disk"):
             fetch(tmp_path / "r.bundle", cache_dir=tmp_path / "cache")
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
@@ -343,7 +343,7 @@ def test_no_room_for_temporary_files(repository: Path, tmp_path: Path, monkeypat
     """A list of objects that does not fit where temporary files go: the error names the variable that moves them."""
     monkeypatch.setattr(tempfile, "TemporaryFile", partial(open, "/dev/full", "r+b"))
     with pytest.raises(FetchError, match=r"no temporary file could be made \(No space left .*TMPDIR"):
-        gitrepo.object_sizes(tmp_path, ["0" * 40])
+        plumbing.object_sizes(tmp_path, ["0" * 40])
 
 
 def test_no_place_for_temporary_files(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +353,7 @@ def test_no_place_for_temporary_files(repository: Path, tmp_path: Path, monkeypa
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     checkout = fetch(repository, cache_dir=tmp_path / "cache")
-    monkeypatch.setattr("bigbench_meta.sources.gitrepo.tempfile.TemporaryFile", fail)
+    monkeypatch.setattr("bigbench_meta.fetcher.git.plumbing.tempfile.TemporaryFile", fail)
     with pytest.raises(FetchError, match=r"no temporary file could be made \(No usable .*; make room, .*TMPDIR"):
         list(checkout.read())
 

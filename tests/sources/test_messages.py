@@ -19,10 +19,10 @@ from sources.test_archive import FILES, pack
 
 import bigbench_meta
 from bigbench_meta.errors import BigbenchMetaError
-from bigbench_meta.fetcher import fetch
-from bigbench_meta.manifest import Manifest, read_manifest, verify
-from bigbench_meta.sources import archive, gitrepo
-from bigbench_meta.sources.checkout import Entry
+from bigbench_meta.fetcher import archives, fetch
+from bigbench_meta.fetcher.checkout import Entry
+from bigbench_meta.fetcher.git import plumbing
+from bigbench_meta.fetcher.manifest import Manifest, read_manifest, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,7 +147,7 @@ MADE = [
         ),
     ),
     Refusal("expected a few folders", "alternates: ", "larger than", "check where", lambda t: cached(t, with_git(t, {"objects/info/alternates": b"x" * (1 << 21)}))),
-    Refusal("is not a git object id", "'HEAD'", "expected 40 or 64", "hexadecimal digits", lambda _: gitrepo.id_list(["HEAD"])),
+    Refusal("is not a git object id", "'HEAD'", "expected 40 or 64", "hexadecimal digits", lambda _: plumbing.id_list(["HEAD"])),
     Refusal("empty, starts with", "source '-x'", ALLOWED, "write ./-name", lambda _: fetch("-x")),
     Refusal("remote helpers", "source 'ext::x'", ALLOWED, "allowed are", lambda _: fetch("ext::x")),
     Refusal("not a path that exists, and neither", "source 'https:/x/y'", "protocol://host/path", "allowed are", lambda _: fetch("https:/x/y")),
@@ -165,7 +165,7 @@ MADE = [
     Refusal("which no list of refs is", "packed-refs: ", "is larger than", "check where", lambda t: cached(t, with_git(t, {"packed-refs": b"x" * (17 << 20)}))),
     Refusal("is damaged; expected an object id and", "packed-refs: line 1", "the name of a ref", "see `git fsck`", lambda t: cached(t, with_git(t, {"packed-refs": b"x\n"}))),
     Refusal("the archive is damaged or", "x.zip: ", "expected a whole zip or tar", "get it again", lambda t: cached(t, text(t / "x.zip", b"\x1f\x8bx"))),
-    Refusal("cannot be read ({err}); expected our list", "skipped.json: ", "expected our list", "fetch again", archive.read_skipped),
+    Refusal("cannot be read ({err}); expected our list", "skipped.json: ", "expected our list", "fetch again", archives.read_skipped),
     Refusal(
         "both as a file and as a folder", "x.tar: ", "which one counts cannot be known", "pack it anew",
         lambda t: cached(t, pack(t / "x.tar", {RESULT: b"", f"{RESULT}/results/scores_b.json": b""})),

@@ -15,11 +15,11 @@ from git_server import RESULT, git, http_server, write
 from sources.test_archive import FILES, pack
 
 from bigbench_meta.errors import FetchError, IntegrityError, SourceError
-from bigbench_meta.fetcher import fetch
-from bigbench_meta.manifest import read_manifest, verify
-from bigbench_meta.sources import archive, gitremote, gitrepo
-from bigbench_meta.sources.cache import cache_folder
-from bigbench_meta.sources.checkout import Entry
+from bigbench_meta.fetcher import archives, fetch
+from bigbench_meta.fetcher.cache import cache_folder
+from bigbench_meta.fetcher.checkout import Entry
+from bigbench_meta.fetcher.git import plumbing, remote
+from bigbench_meta.fetcher.manifest import read_manifest, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +39,12 @@ def test_objects_of_another_kind(repository: Path, tmp_path: Path) -> None:
     """An id that names a commit is no file: it has no size, and to read it is an error that says what to do."""
     checkout = fetch(repository, cache_dir=tmp_path / "cache")
     assert checkout.commit is not None
-    assert gitrepo.object_sizes(checkout.root, [checkout.commit]) == {}
+    assert plumbing.object_sizes(checkout.root, [checkout.commit]) == {}
     with pytest.raises(IntegrityError, match=r"cannot be read as a file .*remove that folder and fetch again"):
-        list(gitrepo.cat_file(checkout.root, [checkout.commit]))
+        list(plumbing.cat_file(checkout.root, [checkout.commit]))
     with pytest.raises(FetchError, match="'HEAD' is not a git object id; expected 40 or 64 hexadecimal digits"):
-        gitrepo.object_sizes(checkout.root, ["HEAD"])
-    assert list(gitrepo.cat_file(checkout.root, ["0" * 40])) == [None]
+        plumbing.object_sizes(checkout.root, ["HEAD"])
+    assert list(plumbing.cat_file(checkout.root, ["0" * 40])) == [None]
 
 
 def test_entries_of_two_kinds(repository: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_damaged_list_of_what_was_skipped(tmp_path: Path, content: str) -> None:
     with pytest.raises(
         IntegrityError, match=r"skipped\.json: cannot be read \(.*; expected our list: remove .* and fetch again"
     ):
-        archive.read_skipped(first.root)
+        archives.read_skipped(first.root)
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"HEAD": 3}', '{"HEAD": "main"}', "null"])
@@ -203,12 +203,12 @@ def test_the_users_rewriting_of_addresses_is_not_obeyed(
 
 def test_server_that_answers_with_another_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit other than the one asked for is an error that names both."""
-    gitrepo.make_bare(tmp_path / "bare")
-    monkeypatch.setattr(gitremote, "_talk", lambda *_, **__: "")
+    plumbing.make_bare(tmp_path / "bare")
+    monkeypatch.setattr(remote, "_talk", lambda *_, **__: "")
     with pytest.raises(
         FetchError, match=f"asked for {'1' * 40}, got no commit; expected .*: check that it names a commit"
     ):
-        gitremote.fetch_commit(tmp_path / "bare", "https://localhost/r", "1" * 40, blobless=True, progress=None)
+        remote.fetch_commit(tmp_path / "bare", "https://localhost/r", "1" * 40, blobless=True, progress=None)
 
 
 def test_cache_folder_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:

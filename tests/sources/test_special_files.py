@@ -100,7 +100,7 @@ def test_object_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.
     def refuse(path: str) -> None:
         raise PermissionError(13, os.strerror(13), path)
 
-    monkeypatch.setattr("bigbench_meta.sources.gitobjects.os.scandir", refuse)
+    monkeypatch.setattr("bigbench_meta.fetcher.git.objects.os.scandir", refuse)
     with pytest.raises(
         SourceError, match=r"objects: its git objects cannot be looked at \(Permission denied\); make them"
     ):
