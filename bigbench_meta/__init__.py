@@ -9,10 +9,6 @@ from importlib import import_module
 
 from bigbench_meta.errors import BigbenchMetaError
 
-# These functions have their modules' names: bound here, before the import system can bind the modules instead.
-from bigbench_meta.facts.metrics import metrics
-from bigbench_meta.simulate.repository import simulate
-
 __version__ = "0.1.0"
 
 # public name -> the module that defines it
@@ -27,6 +23,9 @@ _HOME = {
     "fetch": "bigbench_meta.fetcher",
     "Results": "bigbench_meta.loader",
     "load_results": "bigbench_meta.loader",
+    "metrics": "bigbench_meta.facts.metrics",
+    "run": "bigbench_meta.jobs.run",
+    "simulate": "bigbench_meta.simulation.repository",
 }
 
 __all__ = [
@@ -42,6 +41,7 @@ __all__ = [
     "linearity",
     "load_results",
     "metrics",
+    "run",
     "score_curves",
     "simulate",
 ]

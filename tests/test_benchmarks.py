@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.load import GROSS, gross_ratio
+from bigbench_meta.loader import results
 
 
 def test_loading_is_not_grossly_slower():

@@ -147,7 +147,7 @@ def simulate_command(directory: Path, *, full: bool, tasks: int | None, defects:
     """Write a simulated results repository with planted truth into DIRECTORY (new or empty)."""
     import numpy as np
 
-    from bigbench_meta.simulate.repository import simulate
+    from bigbench_meta.simulation.repository import simulate
 
     made = simulate(directory, rng=np.random.default_rng(seed), tasks=tasks, full=full, defects=defects)
     say(f"simulated: {made.n_files} score files, {made.n_numbers} numbers, {defects} defects")

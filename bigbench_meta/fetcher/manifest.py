@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # At the root of the project while developing; hatch puts a copy into the package's data folder in the wheel.
-_HERE = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parents[1]
 _PLACES = (_HERE.parent / "data_manifest.json", _HERE / "data" / "data_manifest.json")
 
 

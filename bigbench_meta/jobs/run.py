@@ -218,8 +218,8 @@ def _load(
     from bigbench_meta.loader import is_table, load_results
     from bigbench_meta.loader.bigbench.definitions import task_definitions
     from bigbench_meta.report.section_experiments import PACKAGED_SOURCE
-    from bigbench_meta.simulate.plan import TASK_PREFIX
-    from bigbench_meta.simulate.repository import simulate
+    from bigbench_meta.simulation.plan import TASK_PREFIX
+    from bigbench_meta.simulation.repository import simulate
 
     if ref is not None and (source in (LADDER, SIMULATED) or is_table(source)):
         raise LoadError(
@@ -254,7 +254,7 @@ def _load(
 def _is_simulated(checkout: Checkout) -> bool:
     """Whether the first score file says that it was simulated; every simulated file does."""
     from bigbench_meta.loader.bigbench.document import MAX_FILE_BYTES
-    from bigbench_meta.simulate.repository import NOTICE
+    from bigbench_meta.simulation.repository import NOTICE
 
     first = [entry for entry in checkout.entries if entry.is_result and entry.size <= MAX_FILE_BYTES][:1]
     return any(NOTICE.encode() in content for _, content in checkout.read(first))

@@ -52,8 +52,11 @@ _writing: dict[Path, threading.Thread] = {}
 
 def _reading_code() -> list[Path]:
     """Return the modules that decide what a table holds: a change in any of them makes every cached table stale."""
-    here = Path(__file__).parent
-    return [*sorted(here.glob("*.py")), here.parent / "schema.py"]
+    package = Path(__file__).parents[1]
+    return [
+        *sorted((package / "loader").rglob("*.py")),
+        *(package / f"{name}.py" for name in ("schema", "table_files", "values")),
+    ]
 
 
 def place_of(checkout: Checkout, entries: Sequence[Entry], *, cache: Path) -> Path | None:
