@@ -1,7 +1,7 @@
 """Train the model ladder: every size, task and seed of the grid, on the processor, in two one-thread processes.
 
-    python scripts/train_ladder.py OUT                       train what is missing, then write OUT/ladder
-    python scripts/train_ladder.py OUT --width 4 --seed 0    only these (repeatable: --task, --width, --seed)
+    python scripts/maintenance/train_ladder.py OUT                       train what is missing, then write OUT/ladder
+    python scripts/maintenance/train_ladder.py OUT --width 4 --seed 0    only these (repeatable: --task, --width, --seed)
 
 Each finished model leaves a file in OUT/runs with its answer to every item; an interrupted ladder goes on where it
 stopped, whatever stopped it. OUT/ladder is a score repository in BIG-bench's layout, with the logs of some items
