@@ -255,12 +255,14 @@ def _selected(frame: pd.DataFrame, wanted: dict[str, Sequence[str] | Sequence[in
         if named is None:
             continue
         known = set(frame[column].unique())
-        values = [metric_key(str(name), known=known) for name in named] if column == "metric" else list(named)
-        chosen = frame[column].isin(values)
+        values: Sequence[str] | Sequence[int] = named
+        if column == "metric":
+            values = [metric_key(str(name), known=known) for name in named]
+        chosen = frame[column].isin(list(values))
         if column == "task":
             folder = frame["source_file"].map(task_of)
             known |= set(folder.dropna())
-            chosen |= folder.isin(values)
+            chosen |= folder.isin(list(values))
         _require(column, values, known)
         keep &= chosen
     if bool(keep.all()):
