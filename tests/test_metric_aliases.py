@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 import bigbench_meta as bm
-from bigbench_meta.analysis.claims import claims, preferred_metrics
-from bigbench_meta.analysis.concentration import claims_concentration
+from bigbench_meta.analysis.tasks.concentration import claims_concentration
 from bigbench_meta.cli import main
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.ladder.packaged import packaged_ladder
-from bigbench_meta.experiments.rescoring import chosen_metrics
+from bigbench_meta.experiments.rescoring.scoring import chosen_metrics
 from bigbench_meta.export import select
+from bigbench_meta.facts.claims import claims, preferred_metrics
 from bigbench_meta.facts.metrics import ALIASES, metric_key
 
 SAID = "metric 'exact_string_match' is taken for 'exact_str_match'"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
-from bigbench_meta.figures.style import QUIET, Look, as_drawn, axes, looks
 from bigbench_meta.facts.metrics import metric_key
+from bigbench_meta.figures.style import QUIET, Look, as_drawn, axes, looks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -247,8 +247,8 @@ def _selected(frame: pd.DataFrame, wanted: dict[str, Sequence[str] | Sequence[in
     """Return the rows with the wanted values, their categories reduced to what is left."""
     import pandas as pd
 
-    from bigbench_meta.loader.bigbench.reading import task_of
     from bigbench_meta.facts.metrics import metric_key
+    from bigbench_meta.loader.bigbench.reading import task_of
 
     keep = pd.Series(data=True, index=frame.index)
     for column, named in wanted.items():

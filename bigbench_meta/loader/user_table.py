@@ -10,10 +10,10 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import LoadError
+from bigbench_meta.facts.metrics import alias_taken, aliases_among
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loader.columns import Loaded, Problem
 from bigbench_meta.loader.look_alikes import look_alikes
-from bigbench_meta.facts.metrics import alias_taken, aliases_among
 from bigbench_meta.schema import RESULTS, validate
 from bigbench_meta.table_files import Cell, cells_of, csv_text, parquet_table, parsed
 from bigbench_meta.values import as_number, is_text, shown

@@ -35,8 +35,8 @@ from bigbench_meta.experiments.rescoring.item_metrics import HEAVY, REGISTERED, 
 from bigbench_meta.experiments.rescoring.readers import read_items
 from bigbench_meta.experiments.rescoring.scored_items import LEFT_OUT, Group, Item, Size, as_name
 from bigbench_meta.experiments.rescoring.totals import ItemScorer, Totals
-from bigbench_meta.loader.columns import Problem
 from bigbench_meta.facts.metrics import metric_key
+from bigbench_meta.loader.columns import Problem
 from bigbench_meta.schema import PROBLEMS, RESULTS, validate
 
 if TYPE_CHECKING:
