@@ -42,14 +42,16 @@ def main() -> None:
     for name, table in tables.items():
         table.to_csv(options.out / f"{name}.csv", index=False)
 
-    curves = analysis.curves[analysis.curves["is_preferred"]].astype({"metric": str, "verdict": str})
+    curves = analysis.curves.query("is_preferred and metric != 'normalized_aggregate_score'")
     with bm.figures.publication_style():
         figure = Figure(figsize=(6.3, 1.2 + 0.55 * curves["metric"].nunique()))
         bm.figures.emergence_by_metric(curves, figure.add_subplot())
         figure.savefig(options.out / "emergence_by_metric.pdf")
 
         figure = Figure(figsize=(6.3, 1.2 + 0.4 * curves["metric"].nunique()))  # any other, by seaborn
-        ax = sns.histplot(curves, y="metric", hue="verdict", multiple="stack", shrink=0.7, ax=figure.add_subplot())
+        ax, looks = figure.add_subplot(), {"multiple": "stack", "shrink": 0.7, "palette": "viridis", "alpha": 1}
+        sns.histplot(curves.astype(str), y="metric", hue="verdict", ax=ax, **looks)
+        sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1))
         ax.set(xlabel="curves", ylabel="", title="Verdicts by metric")
         figure.savefig(options.out / "verdicts_by_metric.pdf")
 

@@ -36,10 +36,11 @@ _SIMULATED_TASKS = 6
 _SHARED_WORK = (
     "bigbench_meta.analysis.curves.inference",
     "bigbench_meta.figures",
+    "seaborn",
     *(f"matplotlib.backends.backend_{name}" for name in ("svg", "pdf", "agg")),
 )
 # Libraries whose version can change a number or a byte of the output.
-_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib")
+_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib", "seaborn")
 
 
 @dataclass(frozen=True)
