@@ -32,7 +32,7 @@ LADDER = "ladder"
 # Every family, size and shot count of a few tasks: hundreds of curves, seconds of work.
 _SIMULATED_TASKS = 6
 # Libraries whose version can change a number or a byte of the output.
-_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib")
+_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib", "seaborn")
 
 
 @dataclass(frozen=True)
