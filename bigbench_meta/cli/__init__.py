@@ -11,9 +11,9 @@ from bigbench_meta.cli.beyond import (
     theory_command,
     vision_command,
 )
+from bigbench_meta.cli.from_runs import export_command, report_command, show_command
 from bigbench_meta.cli.group import main
 from bigbench_meta.cli.inputs import fetch_command, load_command, simulate_command
-from bigbench_meta.cli.outputs import export_command, report_command, show_command
 
 for command in (
     run_command,

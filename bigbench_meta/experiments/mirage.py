@@ -23,7 +23,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 PAIR = ("multiple_choice_grade", "exact_str_match")
 # Metrics that sec. 4 names among those with emergence, and the smooth counterpart of the swap.
@@ -37,7 +36,7 @@ _MOST_TOLD = 6
 # A straight curve scores its line up to rounding, which must not make it steep.
 _ROUNDING = 1 + 1e-9
 
-_PLACE = ["task", "subtask", "family", "shots"]
+PLACE = ["task", "subtask", "family", "shots"]
 _CURVE_COLUMNS = [
     "task", "subtask", "is_aggregate", "metric", "direction", "family", "shots", "n_scales", "n_items", "emergence_score",
     "undefined_reason", "emergence_floored", "line", "steep", "is_preferred",
@@ -166,7 +165,7 @@ def _claim_rows() -> list[Row]:
     ]
 
 
-def _preferred(curves: pd.DataFrame) -> pd.DataFrame:
+def preferred_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Curves of preferred metrics; the derived metric is no measurement of its own."""
     from bigbench_meta.schema import DERIVED_METRIC
 
@@ -177,7 +176,7 @@ def _metric_rows(curves: pd.DataFrame) -> list[Row]:
     """Which metrics have steep curves (5A), where the source could show otherwise than the paper says."""
     from bigbench_meta.facts.claims import preferred_metrics
 
-    own = _preferred(curves)
+    own = preferred_curves(curves)
     held = sorted(own["metric"].astype(str).unique())
     steep = sorted(own.loc[own["steep"].fillna(value=False), "metric"].astype(str).unique())
     tasks = set(own["task"].astype(str))
@@ -214,7 +213,7 @@ def _metric_rows(curves: pd.DataFrame) -> list[Row]:
 
 def _curve_rows(curves: pd.DataFrame) -> list[Row]:
     """Every curve of a preferred metric in view: how many are steep, how many have no E and what their floored E is."""
-    own = _preferred(curves)
+    own = preferred_curves(curves)
     steep = own["steep"].fillna(value=False)
     undefined = own[own["emergence_score"].isna()]
     floored = int((steep & own["emergence_score"].isna()).sum())
@@ -232,7 +231,7 @@ def _curve_rows(curves: pd.DataFrame) -> list[Row]:
         f"{row['subtask']} "
         + (f"of {row['family']} " if several else "")
         + (f"(floored {row['emergence_floored']:.1f})" if np.isfinite(row["emergence_floored"]) else "(no floored E)")
-        for row in undefined.sort_values(_PLACE).to_dict("records")
+        for row in undefined.sort_values(PLACE).to_dict("records")
     ]
     more = f" and {len(told) - _MOST_TOLD} more, in the table of curves" if len(told) > _MOST_TOLD else ""
     return [
@@ -260,8 +259,8 @@ def _swap_row(curves: pd.DataFrame) -> Row:
     columns = ["steep", "family"]
     hard, soft = (
         curves[curves["metric"].astype(str) == metric]
-        .astype(dict.fromkeys(_PLACE[:3], str))
-        .set_index(_PLACE, drop=False)[columns]
+        .astype(dict.fromkeys(PLACE[:3], str))
+        .set_index(PLACE, drop=False)[columns]
         for metric in SWAP
     )
     pairs = hard.add_suffix("_hard").join(soft.add_suffix("_soft"), how="inner")
@@ -281,42 +280,3 @@ def _swap_row(curves: pd.DataFrame) -> Row:
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:
     return ", ".join(names) or "none"
-
-
-def mirage_figures(results: pd.DataFrame, curves: pd.DataFrame) -> dict[str, tuple[Figure, pd.DataFrame]]:
-    """Figures that stand beside the paper's 5A, 5B, 5C and, where the source holds both metrics, 6, with their data."""
-    from matplotlib.figure import Figure
-
-    from bigbench_meta import figures
-    from bigbench_meta.analysis.tasks.concentration import claims_concentration
-    from bigbench_meta.facts.claims import claims, preferred_metrics
-    from bigbench_meta.report.section_claims import claims_section
-
-    table = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0))
-    of_claims = {figure.name: figure for figure in claims_section({"concentration": table}).figures}
-    drawn = {
-        "figure_5b": (of_claims["claims_by_metric"].figure, of_claims["claims_by_metric"].data),
-        "figure_5c": (of_claims["two_metric_share"].figure, of_claims["two_metric_share"].data),
-    }
-    own = _preferred(curves)
-    with figures.publication_style():
-        shown = min(20, own["metric"].nunique())
-        drawn["figure_5a"] = (Figure(figsize=(6.3, 1.2 + 0.55 * shown)), own)
-        figures.emergence_by_metric(own, drawn["figure_5a"][0].add_subplot())
-        chosen = _steepest_pair(curves)
-        if chosen is not None:
-            place = [results[name].astype(str) == str(chosen[name]) for name in ("task", "subtask", "shots")]
-            points = results[np.logical_and.reduce(place) & results["metric"].isin(SWAP)]
-            drawn["figure_6"] = (Figure(), points)
-            left, right = drawn["figure_6"][0].subplots(1, 2)
-            figures.metric_pair(points, (left, right), task=str(chosen["task"]), metrics=SWAP)
-    return drawn
-
-
-def _steepest_pair(curves: pd.DataFrame) -> pd.Series | None:
-    """The curve with the largest E under the first metric of the swap, among those that have the second too."""
-    hard, soft = (
-        curves[curves["metric"].astype(str) == metric].astype(dict.fromkeys(_PLACE[:3], str)) for metric in SWAP
-    )
-    both = hard.merge(soft[_PLACE], on=_PLACE).dropna(subset=["emergence_score"])
-    return None if both.empty else both.sort_values(["emergence_score", *_PLACE], ascending=False).iloc[0]

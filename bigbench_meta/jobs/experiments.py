@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from bigbench_meta.experiments.predictions.together import Predictions
     from bigbench_meta.experiments.rescoring.item_metrics import TokenUnit
-    from bigbench_meta.experiments.rescoring.scoring import Progress, Rescored
+    from bigbench_meta.experiments.rescoring.scoring import Rescored
     from bigbench_meta.experiments.theory.model import Theory
+    from bigbench_meta.progress import Progress
 
 # Scales of the theory's table: quarter decades over the six around the usual c, so that curves look smooth.
 THEORY_SCALES = np.logspace(6, 12, 25)
@@ -55,9 +56,10 @@ def write_mirage(
     force: bool = False,
 ) -> tuple[Written, pd.DataFrame]:
     """Write the paper's figures beside those of a RESULTS frame, as CSV, Markdown and drawings; return the comparison too."""
-    from bigbench_meta.experiments.mirage import NOT_COMPARABLE, mirage_figures, redo
+    from bigbench_meta.experiments.mirage import NOT_COMPARABLE, redo
     from bigbench_meta.export.paper_tables import markdown_text
     from bigbench_meta.export.table_bytes import csv_bytes
+    from bigbench_meta.report.mirage_figures import mirage_figures
 
     check_run_folder(out, force=force)
     found = redo(results, items=items, definitions=definitions)

@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bigbench_meta.errors import BigbenchMetaError, OutputError
 from bigbench_meta.experiments.ladder.catalog import TASKS
 from bigbench_meta.experiments.ladder.grid import SEEDS, WIDTHS
-from bigbench_meta.experiments.ladder.repository import grid_runs, write_repository
 from bigbench_meta.experiments.ladder.runs import Run, is_done, perform
+from bigbench_meta.experiments.ladder.score_repository import grid_runs, write_repository
 from bigbench_meta.parallel import run_jobs
 
 

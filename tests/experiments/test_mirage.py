@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from bigbench_meta.cli import main
 from bigbench_meta.experiments import mirage
-from bigbench_meta.experiments.mirage import NOT_COMPARABLE, SWAP, mirage_figures, redo
+from bigbench_meta.experiments.mirage import NOT_COMPARABLE, SWAP, redo
+from bigbench_meta.report.mirage_figures import mirage_figures
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "reproduce_mirage.py"
 STEEPER, UNDEFINED = "curves of preferred metrics steeper than a line", "curves whose E is undefined"

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import IntegrityError
-from bigbench_meta.experiments.rescoring.scoring import FileScores, ItemRow, Progress, Settings, rescore_file
+from bigbench_meta.experiments.rescoring.scoring import FileScores, ItemRow, Settings, rescore_file
 from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+
+    from bigbench_meta.progress import Progress
 
 _TEXT = ("file", "task", "subtask", "family", "model")
 _WHOLE = ("query", "index", "shots", "target_tokens", "output_tokens", "targets", "options")

@@ -20,7 +20,7 @@ import logging
 import math
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import AnalysisError, LoadError, MissingExtraError
 from bigbench_meta.experiments.rescoring.checks import (
@@ -37,6 +37,7 @@ from bigbench_meta.experiments.rescoring.scored_items import LEFT_OUT, Group, It
 from bigbench_meta.experiments.rescoring.totals import ItemScorer, Totals
 from bigbench_meta.facts.metrics import metric_key
 from bigbench_meta.loader.columns import Problem
+from bigbench_meta.provenance import PROVENANCE, is_run_folder
 from bigbench_meta.schema import PROBLEMS, RESULTS, validate
 
 if TYPE_CHECKING:
@@ -45,19 +46,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bigbench_meta.progress import Progress
+
 log = logging.getLogger(__name__)
 
 # Rows of the table of items held before they are handed on.
 BATCH_ROWS = 20_000
 # Combinations of task, subtask, model and shots in one run, each of which takes about 24 kB until its scores are written.
 MAX_GROUPS = 200_000
-
-
-class Progress(Protocol):
-    """Told how many of how many files are done."""
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """Take note that ``done`` of ``total`` are done."""
 
 
 @dataclass(frozen=True)
@@ -263,8 +259,6 @@ def unique_files(paths: Sequence[Path]) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     """Everything below a folder that is neither hidden nor in an output folder of this package, by name."""
-    from bigbench_meta.export.run_folder import PROVENANCE, is_run_folder
-
     ours = [
         each.parent for each in sorted(folder.rglob(PROVENANCE)) if each.parent != folder and is_run_folder(each.parent)
     ]

@@ -17,7 +17,7 @@ import numpy as np
 from bigbench_meta.emergence import emergence_score, linearity
 from bigbench_meta.experiments.vision.image_metrics import closed_form
 from bigbench_meta.experiments.vision.outcomes_table import mean_by_scale, threshold_table
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, LONGEST, RISE_HIGH, RISE_LOW, sizes_within_rise
+from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS, LONGEST, RISE_HIGH, RISE_LOW, sizes_within_rise
 
 if TYPE_CHECKING:
     import pandas as pd

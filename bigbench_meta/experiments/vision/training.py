@@ -22,7 +22,16 @@ from bigbench_meta import __version__
 from bigbench_meta.atomic import whole_file
 from bigbench_meta.errors import MissingExtraError, OutputError
 from bigbench_meta.experiments.vision.outcomes_table import Finished, deciding_scores, results_frame
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Job, Plan, Split, finer, ladder, median_size, split
+from bigbench_meta.experiments.vision.training_plan import (
+    EXPERIMENTS,
+    Job,
+    Plan,
+    Split,
+    finer,
+    ladder,
+    median_size,
+    split,
+)
 from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from bigbench_meta.experiments.ladder.packaged import (
     packaged_large_sample,
     packaged_outputs,
 )
-from bigbench_meta.experiments.ladder.repository import LOGGED_ITEMS, grid_runs
-from bigbench_meta.experiments.ladder.tasks import evaluation_items
+from bigbench_meta.experiments.ladder.score_repository import LOGGED_ITEMS, grid_runs
+from bigbench_meta.experiments.ladder.task_items import evaluation_items
 from bigbench_meta.loader import load_results
 
 SUBTASKS = {task.subtask(length): (task, length) for task in TASKS.values() for length in task.lengths or (None,)}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bigbench_meta.experiments.ladder.runs import Record
-    from bigbench_meta.experiments.ladder.tasks import Task
+    from bigbench_meta.experiments.ladder.task_items import Task
 
 # BIG-bench's number of equal bins of the top probability.
 _CALIBRATION_BINS = 15

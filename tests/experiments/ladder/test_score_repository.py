@@ -12,9 +12,9 @@ import pytest
 from bigbench_meta.errors import OutputError
 from bigbench_meta.experiments.ladder.catalog import TASKS
 from bigbench_meta.experiments.ladder.grid import RECIPE, Recipe
-from bigbench_meta.experiments.ladder.repository import grid_runs, modal_answer, write_repository
 from bigbench_meta.experiments.ladder.runs import Run, is_done, prompt, read_head, read_records, write_run
-from bigbench_meta.experiments.ladder.tasks import evaluation_items, large_sample
+from bigbench_meta.experiments.ladder.score_repository import grid_runs, modal_answer, write_repository
+from bigbench_meta.experiments.ladder.task_items import evaluation_items, large_sample
 
 
 def _head(run, **changes):

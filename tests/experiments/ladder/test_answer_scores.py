@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bigbench_meta.experiments.ladder.answer_scores import choice_metrics, score_entries, text_metrics
 from bigbench_meta.experiments.ladder.catalog import TASKS
-from bigbench_meta.experiments.ladder.scores import choice_metrics, score_entries, text_metrics
 
 
 def _record(subtask, target, output, scores, *, options=None, logprobs=None):

@@ -11,7 +11,7 @@ import pytest
 
 from bigbench_meta.experiments.ladder.catalog import LARGE_SAMPLES, TASKS, substitute
 from bigbench_meta.experiments.ladder.grid import SEEDS, WIDTHS, non_embedding_params
-from bigbench_meta.experiments.ladder.tasks import (
+from bigbench_meta.experiments.ladder.task_items import (
     CONTEXT,
     END,
     VOCABULARY,

@@ -26,17 +26,17 @@ import jsonlines
 import numpy as np
 
 from bigbench_meta.errors import OutputError
+from bigbench_meta.experiments.ladder.answer_scores import choice_metrics, score_entries, text_metrics
 from bigbench_meta.experiments.ladder.catalog import LARGE_SAMPLES, TASKS
 from bigbench_meta.experiments.ladder.grid import DEPTH, RECIPE, SEEDS, WIDTHS, family_name, model_name
 from bigbench_meta.experiments.ladder.runs import Run, read_head, read_records
-from bigbench_meta.experiments.ladder.scores import choice_metrics, score_entries, text_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bigbench_meta.experiments.ladder.runs import Head, Record
-    from bigbench_meta.experiments.ladder.tasks import Task
+    from bigbench_meta.experiments.ladder.task_items import Task
 
 # Items of each subtask whose answers by every model are kept with their log-probabilities.
 LOGGED_ITEMS = 100

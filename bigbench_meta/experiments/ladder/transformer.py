@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bigbench_meta.experiments.ladder.tasks import CONTEXT, VOCABULARY
+from bigbench_meta.experiments.ladder.task_items import CONTEXT, VOCABULARY
 
 # Two heads at every size: a token that depends on two source letters can look at both at once.
 HEADS = 2
