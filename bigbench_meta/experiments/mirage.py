@@ -98,10 +98,9 @@ def redo(
 
 def _with_lines(results: pd.DataFrame, items: pd.DataFrame | None, definitions: pd.DataFrame | None) -> pd.DataFrame:
     """CURVES of a RESULTS frame with E floored, the line of each curve's own scales, and whether it is steep."""
-    from bigbench_meta.analysis.curves.outcomes import emergence_floored
     from bigbench_meta.analysis.curves.prepare import prepare_curves
     from bigbench_meta.analysis.tasks.units import oriented
-    from bigbench_meta.emergence import emergence_score, score_curves
+    from bigbench_meta.emergence import emergence_floored, emergence_score, score_curves
     from bigbench_meta.facts.metrics import metrics
 
     curves = score_curves(results)

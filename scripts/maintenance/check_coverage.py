@@ -13,10 +13,10 @@ from pathlib import Path
 
 # The parts whose numbers end up in papers, and what each is made of.
 CORE = {
-    "emergence": ("emergence.py", "schema.py", "metrics.py"),
+    "emergence": ("emergence/", "schema.py", "facts/metrics.py"),
     "analysis": ("analysis/",),
-    "loader": ("loader.py", "loading/"),
-    "fetcher": ("fetcher.py", "manifest.py", "sources/"),
+    "loader": ("loader/", "table_files.py", "values.py"),
+    "fetcher": ("fetcher/",),
 }
 MINIMUM = 95.0  # per cent of branches, of each part
 

@@ -61,11 +61,11 @@ class Curves(NamedTuple):
 
 def null_of_the_score(n_scales: int, n_items: int, *, draws: int) -> tuple[float, ...]:
     """Score pure binomial noise at chance; infinite draws are kept, quantiles invert the empirical distribution."""
-    from bigbench_meta.emergence import _score_rows
+    from bigbench_meta.emergence.measures import score_rows
 
     rng = np.random.default_rng([SEED, n_scales, n_items])
     y = rng.binomial(n_items, CHANCE, size=(draws, n_scales)) / n_items
-    scored = _score_rows(y)
+    scored = score_rows(y)
     zero = scored.undefined_reason == "zero_median_step"
     signed = np.where(scored.undefined_reason == "flat", 0.0, scored.emergence_score)
     # Where the median step is zero E is infinite, with the sign of the change.

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.emergence import RISE_HIGH, RISE_LOW
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,7 +33,6 @@ EXPERIMENTS = ("autoencoder", "lenet", "transformer")
 LONGEST = 5
 # A curve with fewer sizes than this between 10% and 90% of its rise could hide any shape between two points.
 MIN_SIZES_WITHIN_RISE = 3
-RISE_LOW, RISE_HIGH = 0.1, 0.9
 # Bottlenecks go up by third octaves (1, 2, 3, 4, 5, 6, 8, 10, 13, ...), to the pixels of an image or this many units.
 _MOST_UNITS = 512
 # Widths that give 45 to 53,002 parameters on 8 x 8 images: three decades.
