@@ -23,7 +23,7 @@ import numpy as np
 
 from bigbench_meta import __version__
 from bigbench_meta.cores import leave_with, starting_others
-from bigbench_meta.errors import MissingExtraError, OutputError
+from bigbench_meta.errors import OutputError, missing_extra
 from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Job, Plan, Split, finer, ladder, median_size, split
 from bigbench_meta.experiments.vision.results import Finished, deciding_scores, results_frame
 from bigbench_meta.whole import whole_file
@@ -53,9 +53,10 @@ class Training(NamedTuple):
 def require_torch() -> None:
     """Raise `MissingExtraError` where PyTorch is not installed."""
     if find_spec("torch") is None:
-        raise MissingExtraError(
-            "training needs PyTorch, which is not installed; install it with: pip install 'bigbench-meta[train]', "
-            "or run without --train for the results that come with the package"
+        raise missing_extra(
+            "training needs PyTorch, which is not installed",
+            "train",
+            otherwise="; or run without --train for the results that come with the package",
         )
 
 
