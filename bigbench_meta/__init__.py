@@ -13,7 +13,7 @@ from bigbench_meta.errors import BigbenchMetaError
 from bigbench_meta.metrics import metrics
 from bigbench_meta.simulate import simulate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # public name -> the module that defines it
 _HOME = {
