@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import bigbench_meta as bm
-from bigbench_meta.analysis.noise import Noise
+from bigbench_meta.analysis.curves.noise import Noise
 
 
 def known_items(truth):

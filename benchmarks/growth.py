@@ -87,7 +87,7 @@ def measure(what: str, folder: Path, draws: int = DRAWS) -> dict[str, float]:
 
 def series(scratch: Path) -> pd.DataFrame:
     """Every series, one row a point."""
-    from bigbench_meta.simulate import simulate
+    from bigbench_meta.simulation.repository import simulate
 
     def repository(tasks: int) -> Path:
         folder = scratch / f"tasks-{tasks}"

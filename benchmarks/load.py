@@ -25,8 +25,8 @@ import pandas as pd
 
 from bigbench_meta.fetcher import fetch
 from bigbench_meta.loader import load_results
-from bigbench_meta.loading import reading
-from bigbench_meta.simulate import simulate
+from bigbench_meta.loader.bigbench import reading
+from bigbench_meta.simulation.repository import simulate
 
 # The small repository costs 2.5 times its floor (what is done once per load weighs more than on the full size); a
 # gross loss is twice that.

@@ -9,17 +9,13 @@ from importlib import import_module
 
 from bigbench_meta.errors import BigbenchMetaError
 
-# These functions have their modules' names: bound here, before the import system can bind the modules instead.
-from bigbench_meta.metrics import metrics
-from bigbench_meta.simulate import simulate
-
 __version__ = "0.2.0"
 
 # public name -> the module that defines it
 _HOME = {
     "Analysis": "bigbench_meta.analysis",
     "analyze": "bigbench_meta.analysis",
-    "claims": "bigbench_meta.analysis.claims",
+    "claims": "bigbench_meta.facts.claims",
     "emergence_score": "bigbench_meta.emergence",
     "linearity": "bigbench_meta.emergence",
     "score_curves": "bigbench_meta.emergence",
@@ -27,6 +23,9 @@ _HOME = {
     "fetch": "bigbench_meta.fetcher",
     "Results": "bigbench_meta.loader",
     "load_results": "bigbench_meta.loader",
+    "metrics": "bigbench_meta.facts.metrics",
+    "run": "bigbench_meta.jobs.run",
+    "simulate": "bigbench_meta.simulation.repository",
 }
 
 __all__ = [
@@ -42,6 +41,7 @@ __all__ = [
     "linearity",
     "load_results",
     "metrics",
+    "run",
     "score_curves",
     "simulate",
 ]

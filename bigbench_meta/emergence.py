@@ -162,7 +162,7 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
     >>> bm.score_curves(frame)[["n_scales", "emergence_score", "linearity"]].to_numpy().tolist()
     [[4.0, 3.0, 3.0]]
     """
-    from bigbench_meta.metrics import look_up, metrics
+    from bigbench_meta.facts.metrics import look_up, metrics
 
     points = curve_points(frame)
     n_curves = len(points.curves)

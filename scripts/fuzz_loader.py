@@ -13,9 +13,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["bigbench_meta", "json"]):
-    from bigbench_meta.loading.careful import read_carefully
-    from bigbench_meta.loading.columns import Columns
-    from bigbench_meta.loading.decode import PlainReader
+    from bigbench_meta.loader.bigbench.careful import read_carefully
+    from bigbench_meta.loader.bigbench.fast import PlainReader
+    from bigbench_meta.loader.columns import Columns
 
 _START = (
     b'{"scores": [{"score_dict": {"bleu": 12.5, "rouge1": 3}, "preferred_score": "bleu", "number_of_shots": 0, '

@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from bigbench_meta.experiments.ladder.packaged import PACKAGED_TABLES, packaged_ladder
-from bigbench_meta.experiments.predictions import judge_packaged
+from bigbench_meta.experiments.predictions.together import judge_packaged
 
 # Numbers are written to ten digits, so that another processor's last bits do not change the files.
 _FORMAT = "%.10g"

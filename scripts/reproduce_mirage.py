@@ -35,8 +35,8 @@ class Row(NamedTuple):
 
 def claim_rows() -> list[Row]:
     """Share of the claims on the two metrics, which needs the packaged facts only."""
-    from bigbench_meta.analysis.claims import claims, preferred_metrics
-    from bigbench_meta.analysis.concentration import claims_concentration
+    from bigbench_meta.analysis.tasks.concentration import claims_concentration
+    from bigbench_meta.facts.claims import claims, preferred_metrics
 
     facts = claims()
     claimed = set(facts.loc[facts["category"] == "emergent", "task"])
@@ -121,9 +121,9 @@ def draw_figures(results: pd.DataFrame, curves: pd.DataFrame, out: Path) -> list
     from matplotlib.figure import Figure
 
     from bigbench_meta import figures
-    from bigbench_meta.analysis.claims import claims, preferred_metrics
-    from bigbench_meta.analysis.concentration import claims_concentration
-    from bigbench_meta.report.claims import claims_section
+    from bigbench_meta.analysis.tasks.concentration import claims_concentration
+    from bigbench_meta.facts.claims import claims, preferred_metrics
+    from bigbench_meta.report.section_claims import claims_section
 
     table = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0))
     of_claims = {figure.name: figure for figure in claims_section({"concentration": table}).figures}

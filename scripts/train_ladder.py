@@ -20,12 +20,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bigbench_meta.cores import leave_with, starting_others
 from bigbench_meta.errors import BigbenchMetaError, OutputError
 from bigbench_meta.experiments.ladder.catalog import TASKS
 from bigbench_meta.experiments.ladder.grid import SEEDS, WIDTHS
 from bigbench_meta.experiments.ladder.repository import grid_runs, write_repository
 from bigbench_meta.experiments.ladder.runs import Run, is_done, perform
+from bigbench_meta.parallel import leave_with, starting_others
 
 
 def _prepare_worker(parent: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bigbench_meta.figures.files import figure_files
-from bigbench_meta.report.experiments import ladder, vision
+from bigbench_meta.export.figure_files import figure_files
+from bigbench_meta.report.section_experiments import ladder, vision
 
 TARGET = Path(__file__).resolve().parents[1] / "bigbench_meta" / "data" / "figures"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bigbench_meta.errors import BigbenchMetaError, SourceError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.manifest import manifest_text, packaged_path, read_manifest, write_text
+from bigbench_meta.fetcher.manifest import manifest_text, packaged_path, read_manifest, write_text
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bigbench_meta.analysis.inference import pool_noise, typical_curves
-from bigbench_meta.analysis.laws import EXPONENT_TIMES_WIDTH, dictionary, theory
-from bigbench_meta.analysis.montecarlo import Sampling
-from bigbench_meta.analysis.noise import beta_binomial
+from bigbench_meta.analysis.curves.inference import pool_noise, typical_curves
+from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, dictionary, theory
+from bigbench_meta.analysis.curves.montecarlo import Sampling
+from bigbench_meta.analysis.curves.noise import beta_binomial
+from bigbench_meta.analysis.curves.prepare import prepare_curves
+from bigbench_meta.analysis.curves.sharpness import concentration_test
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
-from bigbench_meta.analysis.prepare import prepare_curves
-from bigbench_meta.analysis.sharpness import concentration_test
-from bigbench_meta.metrics import metrics
+from bigbench_meta.facts.metrics import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

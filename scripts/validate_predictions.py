@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from bigbench_meta.experiments.predictions_validation import CELLS, COLUMNS, Cell, exact_coverage, validate
+from bigbench_meta.experiments.predictions.error_rates import CELLS, COLUMNS, Cell, exact_coverage, validate
 
 TABLE = Path(__file__).resolve().parents[1] / "bigbench_meta" / "data" / "predictions_validation.csv"
 SEED = 20261122

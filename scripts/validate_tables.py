@@ -21,11 +21,11 @@ import pandas as pd
 from scipy import stats
 from validation_lengths import FEW, GRIDS, effective, law
 
-from bigbench_meta.analysis.agreement import FEW_TASKS, MIN_TASKS, bootstrap_interval, cohen_kappa, roc_area
-from bigbench_meta.analysis.common_shift import common_shift
-from bigbench_meta.analysis.compare import EFFECTIVE_NUMBER, permuted_cases
-from bigbench_meta.analysis.odds import conditional_odds_ratio, mantel_haenszel
-from bigbench_meta.analysis.swaps import swap_tests
+from bigbench_meta.analysis.tasks.agreement import FEW_TASKS, MIN_TASKS, bootstrap_interval, cohen_kappa, roc_area
+from bigbench_meta.analysis.tasks.common_shift import common_shift
+from bigbench_meta.analysis.tasks.compare import EFFECTIVE_NUMBER, permuted_cases
+from bigbench_meta.analysis.tasks.odds import conditional_odds_ratio, mantel_haenszel
+from bigbench_meta.analysis.tasks.swaps import swap_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.analysis.laws import DEFAULT_BOUND
-from bigbench_meta.analysis.lengths import effective_length, length_law
+from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND
+from bigbench_meta.analysis.tasks.length_law import effective_length, length_law
 
 if TYPE_CHECKING:
     from collections.abc import Callable

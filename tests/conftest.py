@@ -31,6 +31,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _MATPLOTLIB = tempfile.TemporaryDirectory(prefix="matplotlib-")
     os.environ["MPLCONFIGDIR"] = _MATPLOTLIB.name
 
+pytest_plugins = ["hand_made"]  # tables of the package's own shapes, for all tests of what shows them
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from bigbench_meta.analysis.agreement import MIN_TASKS, not_surviving, unclaimed_surprises
-from bigbench_meta.analysis.concentration import NAMED_PAIR
-from bigbench_meta.analysis.findings_over_tasks import (
+from bigbench_meta.analysis.curves.verdicts import NOT_TRUSTED
+from bigbench_meta.analysis.tasks.agreement import MIN_TASKS, not_surviving, unclaimed_surprises
+from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR
+from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
     length_sentences,
     shift_sentences,
     swap_sentences,
 )
-from bigbench_meta.analysis.verdicts import NOT_TRUSTED
 from bigbench_meta.analysis.wording import count_words, estimate_words, first_row, name_words, of_words, p_words
 from bigbench_meta.schema import DERIVED_METRIC
 

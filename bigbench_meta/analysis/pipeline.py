@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from bigbench_meta.analysis.inference import (
+from bigbench_meta.analysis.curves.inference import (
     CurveJob,
     CurveResult,
     RefineJob,
@@ -18,28 +18,24 @@ from bigbench_meta.analysis.inference import (
     refine_curve,
     typical_curves,
 )
-from bigbench_meta.analysis.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
-from bigbench_meta.analysis.length_table import given_lengths
-from bigbench_meta.analysis.montecarlo import EXCEEDANCES, Sampling
-from bigbench_meta.analysis.not_used import not_used
-from bigbench_meta.analysis.over_tasks import over_tasks
-from bigbench_meta.analysis.predictability import HELD_OUT, MIN_SEEN
-from bigbench_meta.analysis.prepare import Curve, prepare_curves
-from bigbench_meta.analysis.tables import curve_table, forecast_table, noise_table, point_table, sweep_table
-from bigbench_meta.analysis.verdicts import (
-    FALSE_DISCOVERY_RATE,
-    FLAT_MARGIN,
-    JUMP_MARGIN,
-)
-from bigbench_meta.cores import on_every_core
+from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
+from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, Sampling
+from bigbench_meta.analysis.curves.outcomes import curve_table, forecast_table, noise_table, point_table, sweep_table
+from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN
+from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
+from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, FLAT_MARGIN, JUMP_MARGIN
+from bigbench_meta.analysis.tasks.lengths import given_lengths
+from bigbench_meta.analysis.tasks.overview import over_tasks
+from bigbench_meta.analysis.unmatched import not_used
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.parallel import on_every_core
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from bigbench_meta.analysis.inference import NoiseGroup
-    from bigbench_meta.analysis.noise import Noise, Overdispersion
+    from bigbench_meta.analysis.curves.inference import NoiseGroup
+    from bigbench_meta.analysis.curves.noise import Noise, Overdispersion
     from bigbench_meta.loader import Results
     from bigbench_meta.progress import Progress
 
@@ -70,7 +66,7 @@ class Analysis:
     points : one row per (curve, scale): the score, its standard error from items alone and with overdispersion.
     noise : one row per group of curves whose noise is pooled: overdispersion (items) or scatter (no items).
     concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths : findings over tasks,
-        as `bigbench_meta.analysis.over_tasks.OverTasks` describes them.
+        as `bigbench_meta.analysis.tasks.overview.OverTasks` describes them.
     settings : every choice and count, ready for JSON.
     """
 
@@ -119,10 +115,10 @@ def analyze(
         reach it together, and `findings` says so. Four times as many tests need four times the limit.
     items : frame ``task, n_items`` and, where needed, ``subtask`` and ``family``: items behind each point. Without
         it, facts about BIG-G's tasks are used where the scores do not contradict them.
-    definitions : items counted in a source's own ``task.json``, by `bigbench_meta.loading.definitions.task_definitions`;
+    definitions : items counted in a source's own ``task.json``, by `bigbench_meta.loader.bigbench.definitions.task_definitions`;
         they stand in for the packaged facts about the tasks that they name.
     lengths : frame ``task, target_length`` and, where needed, ``subtask``: tokens of the targets. Without it, a subtask
-        whose name ends in ``length_L`` has L; see `bigbench_meta.analysis.length_table.length_tests`.
+        whose name ends in ``length_L`` has L; see `bigbench_meta.analysis.tasks.lengths.length_tests`.
     registry : the metric registry as `bigbench_meta.metrics` returns it; the packaged one by default.
     every_metric : test the curves of all metrics, not only of the preferred ones. By default up to 4,000 curves.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
@@ -146,7 +142,7 @@ def analyze(
     out and counted in ``settings``. Curves of one task share their items, and all curves of a family share its models:
     Benjamini-Hochberg holds under the positive dependence that this brings, not under any.
     """
-    from bigbench_meta.metrics import metrics
+    from bigbench_meta.facts.metrics import metrics
 
     if lengths is not None:
         given_lengths(lengths)  # a fault in it is said before the work, not after it

@@ -82,8 +82,8 @@ def human_scores(path: Path | str) -> pd.DataFrame:
     LoadError, TableError
         If the file is not of that form.
     """
-    from bigbench_meta.loading.cells import csv_frame
-    from bigbench_meta.sources.human_eval import read_human_scores
+    from bigbench_meta.loader.human_raters import read_human_scores
+    from bigbench_meta.table_files import csv_frame
 
     path = Path(path)
     if path.suffix == ".pkl":
@@ -108,7 +108,7 @@ def human_scores(path: Path | str) -> pd.DataFrame:
 
 def _of_humans(shown: pd.DataFrame, human: pd.DataFrame) -> pd.DataFrame:
     """Human scores as rows of references, for the whole task's preferred metric."""
-    from bigbench_meta.metrics import look_up, metrics
+    from bigbench_meta.facts.metrics import look_up, metrics
 
     whole = shown[(shown["subtask"] == shown["task"]) & shown["is_preferred"]][["task", "subtask", "metric"]]
     long = human.melt("task", var_name="rater", value_name="level").dropna(subset=["level"])

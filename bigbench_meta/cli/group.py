@@ -14,8 +14,8 @@ import click
 
 from bigbench_meta import __version__
 from bigbench_meta.cli.streams import open_streams
-from bigbench_meta.cores import search_less_for_garbage, starting_others
 from bigbench_meta.errors import BigbenchMetaError, printable
+from bigbench_meta.parallel import search_less_for_garbage, starting_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from bigbench_meta.cli.options import (
     source_options,
     strict_option,
 )
-from bigbench_meta.cli.parts import got_source, put_bytes, say, shown_progress
+from bigbench_meta.cli.steps import got_source, put_bytes, say, shown_progress
 
 # Fifty times BIG-bench: a hundred gigabytes at most.
 _MOST_TASKS = 10_000
@@ -147,7 +147,7 @@ def simulate_command(directory: Path, *, full: bool, tasks: int | None, defects:
     """Write a simulated results repository with planted truth into DIRECTORY (new or empty)."""
     import numpy as np
 
-    from bigbench_meta.simulate import simulate
+    from bigbench_meta.simulation.repository import simulate
 
     made = simulate(directory, rng=np.random.default_rng(seed), tasks=tasks, full=full, defects=defects)
     say(f"simulated: {made.n_files} score files, {made.n_numbers} numbers, {defects} defects")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bigbench_meta.cli.options import force_option, human_option, source_options
-from bigbench_meta.cli.parts import given, got_source, put_bytes, say, shown_progress
+from bigbench_meta.cli.steps import given, got_source, put_bytes, say, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
 _MOST_LATEX_COLUMNS = 12
@@ -128,7 +128,7 @@ def show_command(
 
     from bigbench_meta.analysis.references import human_scores, references
     from bigbench_meta.errors import OutputError
-    from bigbench_meta.terminal import task_table
+    from bigbench_meta.report.terminal import task_table
 
     if (directory is None) == (source is None):
         raise click.UsageError("give either --from DIRECTORY or --source SOURCE")

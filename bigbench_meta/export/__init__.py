@@ -1,16 +1,8 @@
 """Tables and pages leave the package here: the run folder, written whole or not at all, and exports for papers."""
 
-from bigbench_meta.export.apart import keep_apart
 from bigbench_meta.export.every_eval_ever import every_eval_ever
-from bigbench_meta.export.folder import (
-    as_read_back,
-    check_run_folder,
-    read_run_folder,
-    require_tables,
-    write_run_folder,
-)
-from bigbench_meta.export.query import select, sql
-from bigbench_meta.export.single import (
+from bigbench_meta.export.guards import keep_apart
+from bigbench_meta.export.one_table import (
     TABLE_FORMATS,
     export_records,
     export_table,
@@ -18,8 +10,16 @@ from bigbench_meta.export.single import (
     table_bytes,
     write_exports,
 )
-from bigbench_meta.export.tables import csv_bytes, parquet_bytes, sorted_by_key
-from bigbench_meta.export.text import latex_text, markdown_text
+from bigbench_meta.export.paper_tables import latex_text, markdown_text
+from bigbench_meta.export.query import select, sql
+from bigbench_meta.export.run_folder import (
+    as_read_back,
+    check_run_folder,
+    read_run_folder,
+    require_tables,
+    write_run_folder,
+)
+from bigbench_meta.export.table_bytes import csv_bytes, parquet_bytes, sorted_by_key
 
 __all__ = [
     "TABLE_FORMATS",

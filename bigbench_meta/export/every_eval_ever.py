@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bigbench_meta import __version__
-from bigbench_meta.metrics import look_up, metrics
+from bigbench_meta.facts.metrics import look_up, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -5,7 +5,7 @@ and returns the Axes. None of them saves, shows or changes global settings; wrap
 the house look.
 """
 
-from bigbench_meta.figures.claims import claims_by_metric, odds_ratios, two_metric_share
+from bigbench_meta.figures.base_rates import claims_by_metric, odds_ratios, two_metric_share
 from bigbench_meta.figures.curves import curve, curve_grid, metric_pair
 from bigbench_meta.figures.scores import emergence_by_metric, sharp_by_unpredictable
 from bigbench_meta.figures.specification import implied_exponents, sharpness_by_bound, specification_curve

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bigbench_meta.figures.files import figure_files
-from bigbench_meta.report.claims import claims_section
-from bigbench_meta.report.parts import Page, Section
-from bigbench_meta.report.sections import listing_sections, scores_section
-from bigbench_meta.report.sharpness import sharpness_section
+from bigbench_meta.export.figure_files import figure_files
+from bigbench_meta.report.page_parts import Page, Section
+from bigbench_meta.report.section_claims import claims_section
+from bigbench_meta.report.section_scores import listing_sections, scores_section
+from bigbench_meta.report.section_sharpness import sharpness_section
 from bigbench_meta.report.summary import summary
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def compose(
 
 def page_of_run(tables: Mapping[str, pd.DataFrame], provenance: Mapping[str, object]) -> Page:
     """Build the page again from what a run folder holds: its tables, and the sentences kept in its provenance."""
-    from bigbench_meta.report.experiments import experiment_sections
+    from bigbench_meta.report.section_experiments import experiment_sections
 
     def words(name: str) -> list[str]:
         found = provenance.get(name)
@@ -99,7 +99,7 @@ def page_files(page: Page, *, workers: int | None = None, progress: Progress | N
 
     ``workers`` processes share the figures, by default one per core; the bytes do not depend on it.
     """
-    from bigbench_meta.export.tables import csv_bytes
+    from bigbench_meta.export.table_bytes import csv_bytes
     from bigbench_meta.report.render import render_page
 
     # One that comes with the package is not drawn again. Tall ones take longest, so they begin.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bigbench_meta.figures import publication_style
-from bigbench_meta.report.parts import PageFigure
+from bigbench_meta.report.page_parts import PageFigure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

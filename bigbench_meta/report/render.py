@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from bigbench_meta.export.text import visible
+from bigbench_meta.export.paper_tables import visible
 from bigbench_meta.figures import figure_bytes
 from bigbench_meta.report.embed import (
     TABLE_BUDGET,
@@ -28,7 +28,7 @@ from bigbench_meta.report.embed import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bigbench_meta.report.parts import Page, PageTable
+    from bigbench_meta.report.page_parts import Page, PageTable
 
 _LIBRARIES = ("vega.min.js", "vega-lite.min.js", "vega-interpreter.min.js", "tabulator.min.js")
 _STATIC_ROWS = 20

@@ -14,7 +14,7 @@ import pytest
 import bigbench_meta as bm
 from bigbench_meta.analysis.conservation import account
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.run import _counts, run
+from bigbench_meta.jobs.run import _counts, run
 
 # A number in a file as the generator writes it, if the file goes on as far as its value.
 SCORE = re.compile(r'^ {8}"[^"]*": (?=\S)', re.MULTILINE)

@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.claims import claims, preferred_metrics
-from bigbench_meta.analysis.common_shift import with_shift
-from bigbench_meta.analysis.concentration import claims_concentration
+from bigbench_meta.analysis.curves.verdicts import NOT_TRUSTED
 from bigbench_meta.analysis.findings import (
     agreement_sentences,
     claimed_sentences,
@@ -16,13 +14,15 @@ from bigbench_meta.analysis.findings import (
     limit_sentences,
     verdict_sentences,
 )
-from bigbench_meta.analysis.findings_over_tasks import (
+from bigbench_meta.analysis.tasks.common_shift import with_shift
+from bigbench_meta.analysis.tasks.concentration import claims_concentration
+from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
     length_sentences,
     shift_sentences,
     swap_sentences,
 )
-from bigbench_meta.analysis.verdicts import NOT_TRUSTED
+from bigbench_meta.facts.claims import claims, preferred_metrics
 
 
 def curves(verdicts, *, n_scales=12, q=0.5, emergent=False) -> pd.DataFrame:

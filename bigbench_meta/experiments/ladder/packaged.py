@@ -72,7 +72,7 @@ def packaged_large_counts() -> pd.DataFrame:
     return pd.read_csv(_FOLDER / "large_sample.csv")
 
 
-# Tables of the three predictions that ship, as `bigbench_meta.experiments.predictions` names them.
+# Tables of the three predictions that ship, as `bigbench_meta.experiments.predictions.together` names them.
 PACKAGED_TABLES = (
     "prediction_1", "prediction_1_points", "prediction_2", "prediction_2_models", "prediction_2_points",
     "prediction_3", "prediction_3_models", "prediction_3_points",

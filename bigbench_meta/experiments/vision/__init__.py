@@ -13,9 +13,7 @@ from bigbench_meta.experiments.vision.calibration import (
     stopped_ladders,
 )
 from bigbench_meta.experiments.vision.datasets import ImageSet, load_images
-from bigbench_meta.experiments.vision.findings import Findings, findings, metric_pairs
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Plan
-from bigbench_meta.experiments.vision.results import (
+from bigbench_meta.experiments.vision.outcomes_table import (
     items,
     read_results,
     registry_rows,
@@ -23,7 +21,8 @@ from bigbench_meta.experiments.vision.results import (
     shipped_provenance,
     write_results,
 )
-from bigbench_meta.experiments.vision.section import section
+from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Plan
+from bigbench_meta.experiments.vision.statements import Findings, findings, metric_pairs
 from bigbench_meta.experiments.vision.training import Training, require_torch, train
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "read_results",
     "registry_rows",
     "require_torch",
-    "section",
     "shipped",
     "shipped_calibration",
     "shipped_provenance",

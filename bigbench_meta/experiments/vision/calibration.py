@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.experiments.vision.findings import SMOOTH, hard_metric, of_family
+from bigbench_meta.experiments.vision.outcomes_table import registry_rows, threshold_table
 from bigbench_meta.experiments.vision.plan import EXPERIMENTS
-from bigbench_meta.experiments.vision.results import registry_rows, threshold_table
+from bigbench_meta.experiments.vision.statements import SMOOTH, hard_metric, of_family
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def calibrate(
     import pandas as pd
 
     from bigbench_meta.analysis import analyze
-    from bigbench_meta.metrics import metrics
+    from bigbench_meta.facts.metrics import metrics
 
     added = registry_rows(frame)
     packaged = metrics()

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bigbench_meta.experiments.vision.image_metrics import SEQUENCE_PARTITIONS, groups
 from bigbench_meta.experiments.vision.plan import EXPERIMENTS, LONGEST, Job, Plan, Split
-from bigbench_meta.experiments.vision.scoring import SEQUENCE_PARTITIONS, groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable

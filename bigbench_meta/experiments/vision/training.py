@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bigbench_meta import __version__
-from bigbench_meta.cores import leave_with, starting_others
+from bigbench_meta.atomic import whole_file
 from bigbench_meta.errors import OutputError, missing_extra
+from bigbench_meta.experiments.vision.outcomes_table import Finished, deciding_scores, results_frame
 from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Job, Plan, Split, finer, ladder, median_size, split
-from bigbench_meta.experiments.vision.results import Finished, deciding_scores, results_frame
-from bigbench_meta.whole import whole_file
+from bigbench_meta.parallel import leave_with, starting_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -272,7 +272,7 @@ def _provenance(
     """Return what made the numbers, as plain values for JSON."""
     from importlib.metadata import version
 
-    from bigbench_meta.experiments.vision.results import HEADLINE_QUANTILE, QUANTILES, threshold_table
+    from bigbench_meta.experiments.vision.outcomes_table import HEADLINE_QUANTILE, QUANTILES, threshold_table
 
     return {
         "images": {

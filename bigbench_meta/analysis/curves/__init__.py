@@ -1,0 +1,1 @@
+"""Tests, forecasts and intervals of single curves."""

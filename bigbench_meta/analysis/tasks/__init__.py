@@ -1,0 +1,1 @@
+"""Statements over many tasks: concentration, metric swaps, claims, target lengths."""

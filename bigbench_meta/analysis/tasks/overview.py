@@ -1,0 +1,68 @@
+"""From analysed curves to findings over tasks: concentration, metric swaps, claims and target lengths, each by its own module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bigbench_meta.analysis.tasks.agreement import claims_against_curves
+from bigbench_meta.analysis.tasks.common_shift import common_shift, with_shift
+from bigbench_meta.analysis.tasks.concentration import claims_concentration, curves_concentration
+from bigbench_meta.analysis.tasks.lengths import length_tests
+from bigbench_meta.analysis.tasks.sensitivity import specification_curve
+from bigbench_meta.analysis.tasks.swaps import swap_pairs, swap_tests
+from bigbench_meta.facts.claims import claims, preferred_metrics
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+class OverTasks(NamedTuple):
+    """The tables over tasks; see the functions that make them for their columns.
+
+    ``concentration`` holds first the comparison of the packaged claims (``source`` is ``claims``), then that of the
+    measured curves (``curves``), each interval beside the one that allows for the common shift (`common_shift.with_shift`).
+    """
+
+    concentration: pd.DataFrame
+    specifications: pd.DataFrame
+    swaps: pd.DataFrame
+    swap_tests: pd.DataFrame
+    claims: pd.DataFrame
+    agreement: pd.DataFrame
+    common_shift: pd.DataFrame
+    lengths: pd.DataFrame
+
+
+def over_tasks(
+    curves: pd.DataFrame,
+    frame: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    draws: int,
+    registry: pd.DataFrame | None = None,
+    lengths: pd.DataFrame | None = None,
+) -> OverTasks:
+    """Ask of analysed CURVES, and the RESULTS ``frame`` they were made of, what can be said over tasks.
+
+    Each table gets random numbers of its own from ``rng``. ``lengths`` as for `analyze`.
+    """
+    import pandas as pd
+
+    of_claims, of_curves, of_swaps, of_agreement, of_shift = rng.spawn(5)
+    annotated = claims()
+    published = claims_concentration(annotated, preferred_metrics(), rng=of_claims, draws=draws)
+    measured = curves_concentration(curves, rng=of_curves, draws=draws, registry=registry)
+    pairs = swap_pairs(curves)
+    against = claims_against_curves(annotated, curves, rng=of_agreement, draws=draws)
+    shift = common_shift(frame, rng=of_shift, draws=draws, registry=registry)
+    return OverTasks(
+        concentration=with_shift(pd.concat([published, measured], ignore_index=True), shift),
+        specifications=specification_curve(curves, registry=registry),
+        swaps=pairs,
+        swap_tests=swap_tests(pairs, rng=of_swaps, draws=draws),
+        claims=against.tasks,
+        agreement=against.agreement,
+        common_shift=shift,
+        lengths=length_tests(frame, curves=curves, lengths=lengths),
+    )

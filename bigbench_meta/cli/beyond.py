@@ -1,0 +1,268 @@
+"""What the paper does beyond the results repository: `theory`, `rescore`, `predictions` and `vision`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from bigbench_meta.cli.options import draws_option, json_option, metric_option, out_folder_options, seed_option
+from bigbench_meta.cli.steps import given, say, show_written, shown_progress
+
+# The seed of the results that come with the package, as in vision.Plan, which --help need not load.
+_VISION_SEED = 20261122
+
+
+@click.command("theory")
+@click.option("--c", default=1e8, show_default=True, help="Scale at which a token costs one nat.")
+@click.option("--alpha", default=-0.34, show_default=True, help="Exponent of the loss, below 0.")
+@click.option("--length", default=5, show_default=True, help="Tokens of a target.")
+@click.option("--options", default=4, show_default=True, help="Choices of a multiple-choice item.")
+@click.option("--test-items", default=100, show_default=True, help="Items of the test that measures a curve.")
+@click.option(
+    "--fit",
+    "measured",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV of measured curves (scale, accuracy, n_items[, task, family]): fit c and alpha to each, at --length.",
+)
+@seed_option()
+@out_folder_options("bigbench-meta-theory")
+@json_option
+def theory_command(
+    *,
+    c: float,
+    alpha: float,
+    length: int,
+    options: int,
+    test_items: int,
+    measured: Path | None,
+    seed: int,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Draw what the paper's mathematical model says of every metric, and write its tables and figure."""
+    from bigbench_meta.experiments.theory.model import Theory
+    from bigbench_meta.jobs.experiments import write_theory
+
+    theory = Theory(c=c, alpha=alpha, length=length, options=options, items=test_items)
+    show_written(write_theory(theory, out, seed=seed, measured=measured, force=force), as_json=as_json)
+
+
+@click.command("rescore")
+@click.argument("logs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@metric_option
+@click.option(
+    "--tokens",
+    type=click.Choice(["word", "character"]),
+    default="word",
+    show_default=True,
+    help="What the token metrics count.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=-1), default=1, show_default=True, help="Processes; -1 for all cores."
+)
+@click.option("--scheduler", help="Address of a Dask scheduler that hands the files out (needs the extra distributed).")
+@out_folder_options("bigbench-meta-rescored")
+@json_option
+@click.pass_context
+def rescore_command(
+    ctx: click.Context,
+    *,
+    logs: tuple[Path, ...],
+    metrics: tuple[str, ...],
+    tokens: Literal["word", "character"],
+    workers: int,
+    scheduler: str | None,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Score fixed model outputs again under many metrics.
+
+    LOGS are BIG-bench full logs, JSON Lines, CSV or Parquet files of outputs (.gz and .xz too), or folders of them.
+    """
+    from bigbench_meta.experiments.rescoring.cluster import on_scheduler
+    from bigbench_meta.jobs.experiments import write_rescored
+
+    if scheduler and given(ctx, "workers"):
+        raise click.UsageError(
+            "--workers is for this machine, and --scheduler hands the files out to its own: give one"
+        )
+    with shown_progress() as progress, on_scheduler(scheduler):
+        written, _ = write_rescored(
+            logs,
+            out,
+            metrics=metrics or None,
+            unit=tokens,
+            workers=-1 if scheduler else workers,
+            force=force,
+            progress=progress,
+        )
+    show_written(written, as_json=as_json)
+
+
+@click.command("predictions")
+@click.argument("sources", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--scores", is_flag=True, help="SOURCES is one table of scores, not of outputs: prediction 1 alone.")
+@click.option(
+    "--models",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with columns model, scale and, if wanted, family, for SOURCES that do not say.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="What SOURCES call a field, such as output=prediction or accuracy=em; may be repeated.",
+)
+@draws_option(least=99)
+@seed_option()
+@out_folder_options("bigbench-meta-predictions")
+@json_option
+def predictions_command(
+    *,
+    sources: tuple[Path, ...],
+    scores: bool,
+    models: Path | None,
+    columns: tuple[str, ...],
+    draws: int,
+    seed: int,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Test the paper's three predictions on fixed outputs; without SOURCES on those of the packaged model ladder.
+
+    SOURCES are JSON Lines, CSV or Parquet files with a row for each output (model, scale, target, output and, if there are
+    any, task, subtask, family, target_logprobs), or BIG-bench full logs; with --scores one table of scores.
+    """
+    import numpy as np
+
+    from bigbench_meta.experiments.predictions.outputs import RENAMED, load_outputs
+    from bigbench_meta.experiments.predictions.score_tables import KNOWN, load_scores
+    from bigbench_meta.experiments.predictions.together import judge_outputs, judge_packaged, judge_scores
+    from bigbench_meta.export import check_run_folder, keep_apart
+    from bigbench_meta.jobs.experiments import write_predictions
+
+    if scores and len(sources) != 1:
+        raise click.UsageError("--scores: expected exactly one table")
+    if not sources and (models is not None or columns):
+        raise click.UsageError("--models and --column speak of SOURCES: name at least one file")
+    names = _field_names(columns, tuple(KNOWN) if scores else RENAMED)
+    check_run_folder(out, force=force)
+    keep_apart(written=[out], read=[*sources, models])
+    rng, notes = np.random.default_rng(seed), []
+    if scores:
+        table = load_scores(sources[0], models=models, columns=names)
+        found, notes = judge_scores(table.table, rng=rng, draws=draws), table.notes
+    elif not sources:
+        found = judge_packaged(rng=rng, draws=draws)
+    else:
+        outputs = load_outputs(sources, models=models, columns=names)
+        notes = outputs.notes
+        if outputs.problems:
+            first = outputs.problems[0]
+            where = f"{first.file}, {first.where}: {first.problem}; expected {first.expected}"
+            notes = [f"{len(outputs.problems)} records left out, first {where}", *notes]
+        found = judge_outputs(outputs, rng=rng, draws=draws)
+    for note in notes:
+        say(note)
+    settings = {
+        "sources": [str(path) for path in sources] or ["the packaged model ladder"],
+        "scores": scores,
+        "models": None if models is None else str(models),
+        "columns": names,
+        "draws": draws,
+        "seed": seed,
+        "notes": notes,
+    }
+    show_written(write_predictions(found, out, settings=settings, force=force), as_json=as_json)
+
+
+def _field_names(columns: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:
+    """Turn ``FIELD=NAME`` options into a mapping."""
+    names: dict[str, str] = {}
+    for option in columns:
+        field, equals, name = option.partition("=")
+        if not (equals and name and field in fields):
+            raise click.UsageError(f"--column {option}: expected FIELD=NAME with FIELD one of {', '.join(fields)}")
+        if field in names or name in names.values():
+            raise click.UsageError(f"--column {option}: the field or the name was given before; expected each once")
+        names[field] = name
+    return names
+
+
+@click.command("vision")
+@click.option("--train", is_flag=True, help="Train every model again (needs PyTorch); an interrupted run goes on.")
+@click.option(
+    "--experiment",
+    "experiments",
+    type=click.Choice(["autoencoder", "lenet", "transformer"]),
+    multiple=True,
+    help="Only this one; may be repeated.",
+)
+@click.option(
+    "--images", type=click.Choice(["digits", "mnist", "cifar100", "omniglot"]), help="With --train: the images."
+)
+@click.option("--data", type=click.Path(path_type=Path), help="With --train: folder or archive that holds the images.")
+@click.option("--trials", type=click.IntRange(min=1), help="With --train: models per size (default 5).")
+@click.option("--jobs", type=click.IntRange(min=1), help="With --train: processes (default 1).")
+@seed_option(default=_VISION_SEED)
+@draws_option(least=19)
+@out_folder_options("bigbench-meta-vision")
+@json_option
+@click.pass_context
+def vision_command(
+    ctx: click.Context,
+    *,
+    train: bool,
+    experiments: tuple[str, ...],
+    images: str | None,
+    data: Path | None,
+    trials: int | None,
+    jobs: int | None,
+    seed: int,
+    draws: int,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Show how the choice of metric makes emergence appear in image models, and go away.
+
+    Without --train the results that come with the package are drawn; PyTorch is not needed. With it, finished models are
+    kept beside the output folder, in one that ends in -models.
+    """
+    from bigbench_meta.experiments import vision
+    from bigbench_meta.export import check_run_folder, keep_apart
+    from bigbench_meta.jobs.vision import shipped_study, trained_study, write_study
+
+    of_training = ("images", "data", "trials", "jobs", "seed", "draws")
+    asked = [name for name in of_training if given(ctx, name)]
+    if asked and not train:
+        raise click.UsageError(
+            f"{given(ctx, *asked)}: only with --train; without it the results that come with the package are drawn"
+        )
+    check_run_folder(out, force=force)
+    models = out.resolve().with_name(f"{out.resolve().name}-models")
+    keep_apart(written=[out, models], read=[data])
+    chosen = tuple(name for name in vision.EXPERIMENTS if not experiments or name in experiments)
+    if train:
+        vision.require_torch()
+        options = [("experiment", name) for name in experiments] + [(name, ctx.params[name]) for name in asked]
+        with shown_progress() as progress:
+            study = trained_study(
+                vision.load_images(images or "digits", data),
+                models,
+                plan=vision.Plan(seed=seed, trials=trials or vision.Plan.trials),
+                experiments=chosen,
+                jobs=jobs or 1,
+                draws=draws,
+                command=" ".join(["bigbench-meta vision --train", *(f"--{name} {value}" for name, value in options)]),
+                progress=progress,
+            )
+    else:
+        study = shipped_study(chosen)
+    show_written(write_study(study, out, force=force), as_json=as_json)

@@ -1,0 +1,113 @@
+"""What several commands do alike: get a source, show progress, put a table or a path where the reader looks for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from bigbench_meta.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pandas as pd
+
+    from bigbench_meta.fetcher.checkout import Checkout
+    from bigbench_meta.jobs.experiments import Written
+    from bigbench_meta.progress import Progress
+
+
+def put_bytes(content: bytes) -> None:
+    """Write data to stdout as it is; on a terminal, which would obey control characters, with a mark in their place."""
+    if not sys.stdout.isatty():
+        click.echo(content, nl=False)
+        return
+    for line in content.decode("utf-8", "replace").removesuffix("\n").split("\n"):
+        click.echo(printable(line))
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress | None]:
+    """Progress on stderr where that is a terminal, else none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        known: dict[str, TaskID] = {}
+
+        def show(done: int, total: int, what: str) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=total or None)
+            bars.update(known[what], completed=done, total=total or None)
+
+        yield show
+
+
+def got_source(source: str, *, ref: str | None, cache_dir: Path | None, offline: bool) -> Checkout | Path:
+    """Return what the loader reads: the checkout of a source, or the path of a user's table."""
+    from bigbench_meta.fetcher import fetch
+    from bigbench_meta.loader import is_table
+
+    if is_table(source):
+        if ref is not None:
+            raise click.UsageError(f"--ref {ref}: {source} is a table, which has no versions")
+        return Path(source)
+    with shown_progress() as progress:
+        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
+
+
+def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mapping[str, object], force: bool) -> None:
+    """Write a table as CSV: to a file, whose path goes to stdout, or to stdout."""
+    from bigbench_meta.export import table_bytes, write_exports
+
+    content = table_bytes(name, table, "csv")
+    if out is None:
+        put_bytes(content)
+    else:
+        write_exports({out: content}, about=about, provenance={}, force=force)
+        click.echo(out)
+
+
+def given(ctx: click.Context, *names: str) -> str:
+    """Name the options of a command that the user gave, among those of the given parameters; empty if none."""
+    spelled = {option.name: option.opts[-1] for option in ctx.command.params}
+    there = [name for name in names if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    return ", ".join(str(spelled[name]) for name in there)
+
+
+def say(sentence: str) -> None:
+    """Write a sentence to stderr, without anything in its names that a terminal would obey."""
+    click.echo(printable(sentence), err=True)
+
+
+def labelled(label: str, text: str) -> str:
+    """A line of a summary; wrapped under its label on a terminal, whole elsewhere."""
+    if not sys.stderr.isatty():
+        return printable(f"{label}: {text}")
+    width = min(shutil.get_terminal_size().columns, 110)
+    return textwrap.fill(
+        f"{label:<10}{printable(text)}", width=width, subsequent_indent=" " * 10, break_on_hyphens=False
+    )
+
+
+def show_written(written: Written, *, as_json: bool) -> None:
+    """Print where a command wrote and, on stderr, what it found."""
+    if as_json:
+        click.echo(json.dumps({"out": str(written.folder), "findings": list(written.sentences)}, indent=2))
+        return
+    for sentence in written.sentences:
+        say(sentence)
+    click.echo(written.folder)

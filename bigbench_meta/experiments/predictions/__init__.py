@@ -1,0 +1,1 @@
+"""The three predictions of the source paper, tested on fixed outputs."""

@@ -1,0 +1,217 @@
+"""One table to one file with a sidecar that says where its numbers are from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bigbench_meta import __version__
+from bigbench_meta.atomic import whole_file
+from bigbench_meta.errors import OutputError
+from bigbench_meta.export.every_eval_ever import every_eval_ever
+from bigbench_meta.export.guards import keep_whole
+from bigbench_meta.export.paper_tables import latex_text, markdown_text
+from bigbench_meta.export.query import select, sql
+from bigbench_meta.export.table_bytes import csv_bytes, parquet_bytes, sorted_by_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+TABLE_FORMATS = ("csv", "parquet", "latex", "markdown")
+
+
+def table_bytes(name: str, frame: pd.DataFrame, kind: str, *, spreadsheet_safe: bool = False) -> bytes:
+    """One table in one of `TABLE_FORMATS`, rows sorted by key, the same bytes every time."""
+    if kind == "csv":
+        return csv_bytes(name, frame, spreadsheet_safe=spreadsheet_safe)
+    if kind == "parquet":
+        return parquet_bytes(name, frame)
+    text = latex_text if kind == "latex" else markdown_text
+    return text(sorted_by_key(name, frame)).encode("utf-8", "backslashreplace")
+
+
+def pick_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The named columns of ``frame`` in that order; all of them if none is named.
+
+    Raises
+    ------
+    OutputError
+        Naming every column that the table does not have.
+    """
+    twice = sorted({column for column in columns if list(columns).count(column) > 1})
+    if twice:
+        raise OutputError(f"column {', '.join(twice)} is named twice; name each once")
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise OutputError(f"the table has no column {', '.join(missing)}; it has {', '.join(frame.columns)}")
+    return frame[list(columns)] if columns else frame
+
+
+def export_table(
+    tables: Mapping[str, pd.DataFrame],
+    name: str,
+    *,
+    kind: str,
+    out: Path | None,
+    provenance: Mapping[str, object],
+    query: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    statement: str | None = None,
+    spreadsheet_safe: bool = False,
+    force: bool = False,
+) -> bytes:
+    """Pick rows and columns of one table of a run, and write them with a sidecar where ``out`` is given.
+
+    Parameters
+    ----------
+    tables, name : mapping, str
+        The tables of a run, and which to export; with ``statement`` the rows come from SQL over all of them.
+    kind : str
+        One of `TABLE_FORMATS`.
+    out : Path or None
+        File to write.
+    provenance : mapping
+        Of the run.
+    query, columns : sequences of str
+        As for `select` and `pick_columns`.
+    spreadsheet_safe, force : bool
+        As for `csv_bytes` and `write_exports`.
+
+    Returns
+    -------
+    bytes
+        What was, or would be, written.
+
+    Raises
+    ------
+    OutputError
+        If there is no such table, format, row or column, or the file cannot be written.
+    """
+    if kind not in TABLE_FORMATS:
+        raise OutputError(f"format {kind!r} is unknown; expected one of {', '.join(TABLE_FORMATS)}")
+    if statement is None and name not in tables:
+        raise OutputError(f"there is no table {name!r}; this run has {', '.join(sorted(tables))}")
+    frame = sql(tables, statement) if statement is not None else tables[name]
+    rows = pick_columns(select(frame, query), columns)
+    content = table_bytes("" if statement is not None else name, rows, kind, spreadsheet_safe=spreadsheet_safe)
+    if out is not None:
+        about = {"table": None if statement is not None else name, "sql": statement, "query": list(query), "columns": list(rows.columns),
+                 "rows": len(rows), "format": kind, "spreadsheet_safe": spreadsheet_safe}  # fmt: skip
+        write_exports({out: content}, about=about, provenance=provenance, force=force)
+    return content
+
+
+def export_records(
+    results: pd.DataFrame,
+    *,
+    out: Path,
+    provenance: Mapping[str, object],
+    query: Sequence[str] = (),
+    force: bool = False,
+) -> list[Path]:
+    """Write RESULTS as Every Eval Ever records into the folder ``out``, a sidecar beside each.
+
+    The records carry the time given in the environment variable ``SOURCE_DATE_EPOCH``, else the present.
+
+    Raises
+    ------
+    OutputError
+        If no row fits the query or a file cannot be written.
+    """
+    now = os.environ.get("SOURCE_DATE_EPOCH") or str(int(time.time()))
+    if not now.isdigit():
+        raise OutputError(f"SOURCE_DATE_EPOCH is {now!r}; expected seconds since 1970 as a whole number")
+    rows = select(results, query)
+    source, kind = str(provenance.get("source", "unknown")), str(provenance.get("kind", "unknown"))
+    records = every_eval_ever(rows, source=source, retrieved=int(now), kind=kind)
+    about = {"table": "results", "query": list(query), "format": "every-eval-ever", "left_out": records.left_out}
+    files = {out / name: content for name, content in records.files.items()}
+    _refuse_links(out, files)
+    return write_exports(files, about=about, provenance=provenance, force=force)
+
+
+def write_exports(
+    files: Mapping[Path, bytes], *, about: Mapping[str, object], provenance: Mapping[str, object], force: bool = False
+) -> list[Path]:
+    """Write files, each with a sidecar ``NAME.provenance.json``, and return their paths.
+
+    Parameters
+    ----------
+    files : mapping of path to bytes
+        What to write. Existing files are refused unless ``force``.
+    about : mapping
+        What the export is: table, query, options, counts of what was left out.
+    provenance : mapping
+        Of the run that the numbers are from.
+
+    Raises
+    ------
+    OutputError
+        If a file is in the way or the disk refuses. Each file is complete or absent.
+    """
+    for path in files:
+        if path.name in ("", ".."):
+            raise OutputError(f"{path} is a folder; expected the name of a file. Choose another --out")
+    _check_targets([target for path in files for target in (path, _sidecar(path))], force=force)
+    keep_whole(files)
+    paths = []
+    for path, content in files.items():
+        record = {
+            "file": path.name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "written_by": f"bigbench-meta {__version__}",
+            **about,
+            "run": {name: value for name, value in provenance.items() if name != "files"},
+        }
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for target, written in ((path, content), (_sidecar(path), _json(record))):
+                with whole_file(target) as stream:
+                    stream.write(written)
+        except OSError as err:
+            raise OutputError(
+                f"cannot write {path}: {err.strerror or err}; expected a place with room that you may write to. Choose "
+                "another --out or free space"
+            ) from err
+        paths.append(path)
+    return paths
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".provenance.json")
+
+
+def _check_targets(targets: Sequence[Path], *, force: bool) -> None:
+    """Refuse what is no place for a file, before any is written."""
+    try:
+        places = Counter(path.parent.resolve() / path.name for path in targets)
+        present = [path for path in targets if os.path.lexists(path)]
+        odd = [path for path in present if not path.is_symlink() and not path.is_file()]
+    except OSError as err:
+        raise OutputError(f"cannot write there: {err}; expected names of files. Choose another --out") from err
+    twice = [str(path) for path, count in places.items() if count > 1]
+    if twice:
+        raise OutputError(f"{twice[0]} would be written twice; expected a name for each file. Choose another --out")
+    if odd:
+        raise OutputError(f"{odd[0]} is a folder or device; expected the name of a file. Choose another --out")
+    if present and not force:
+        some = ", ".join(map(str, present[:5])) + (f" and {len(present) - 5} more" if len(present) > 5 else "")
+        raise OutputError(f"{some} already exists. Give --force to replace it, or another --out")
+
+
+def _refuse_links(out: Path, files: Iterable[Path]) -> None:
+    """Refuse links below ``out``: they could lead out of it."""
+    for place in sorted({parent for path in files for parent in path.parents if out in parent.parents}):
+        if os.path.islink(place):  # noqa: PTH114 - False, not an error, where a name is too long
+            raise OutputError(f"{place} is a link, which could lead out of {out}. Remove it or choose another --out")
+
+
+def _json(record: Mapping[str, object]) -> bytes:
+    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")

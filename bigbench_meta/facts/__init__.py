@@ -1,0 +1,1 @@
+"""Packaged facts with their sources: metrics, claims and preferred metrics."""

@@ -1,0 +1,137 @@
+"""The metric registry: what is known of each metric, as a table, with ``unknown`` where nothing is known.
+
+Vocabulary
+----------
+direction
+    ``higher``, ``lower`` (the better end) or ``unknown``. A preferred score is normalised by BIG-bench between its
+    low and its high, which declares higher as better; a key that no task prefers declares nothing.
+linearity
+    ``linear`` (an item's score moves in proportion to per-token error), ``nonlinear``, ``discontinuous`` (all or
+    nothing, arg max), ``derived`` (computed from other scores) or ``unknown``.
+on-disk range
+    ``low`` to ``high`` as the score files hold the number; NaN where there is no bound.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigbench_meta.errors import TableError
+from bigbench_meta.schema import DIRECTIONS
+from bigbench_meta.values import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["metric", "task", "low", "high", "direction", "linearity", "continuous", "source"]
+LINEARITIES = ("linear", "nonlinear", "discontinuous", "derived", "unknown")
+CONTINUITIES = ("yes", "no", "unknown")
+_FAULTS = 10  # that a message names; a file may have as many as rows
+
+
+def metrics(extra: Path | str | None = None) -> pd.DataFrame:
+    """Return the metric registry, one row a metric or (metric, task) pair.
+
+    A row with an empty ``task`` holds for every task; a row that names a task overrides it there, because the
+    scale of a score belongs to the pair: ``f1`` is 0-100 in one task and 0-1 in another.
+
+    Parameters
+    ----------
+    extra : path, optional
+        CSV file with the columns ``metric, direction`` and any of the others; its rows are added, and replace
+        packaged rows of the same (metric, task). Missing columns are filled as unknown.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``metric, task, low, high, direction, linearity, continuous, source``, sorted by metric and task.
+        ``low`` and ``high`` are the on-disk range, NaN where unbounded or unknown.
+
+    Raises
+    ------
+    TableError
+        If ``extra`` lacks a required column or uses a word that is not legal; the first ten faults are named at once.
+
+    Examples
+    --------
+    >>> import bigbench_meta as bm
+    >>> table = bm.metrics().set_index(["metric", "task"])
+    >>> table.loc[("calibration_multiple_choice_brier_score", ""), "direction"]
+    'lower'
+    """
+    import pandas as pd
+
+    packaged = _read(files("bigbench_meta") / "data" / "metrics.csv")  # type: ignore[arg-type]
+    if extra is None:
+        return packaged
+    added = _read(extra)
+    both = pd.concat([packaged, added], ignore_index=True).drop_duplicates(["metric", "task"], keep="last")
+    return both.sort_values(["metric", "task"], ignore_index=True)
+
+
+def _read(path: Path | str) -> pd.DataFrame:
+
+    from bigbench_meta.table_files import as_floats, csv_frame
+
+    table = csv_frame(
+        Path(path) if isinstance(path, str) else path,
+        expected="columns metric, direction",
+        text=("metric", "task"),
+        missing=False,
+    )
+    missing = {"metric", "direction"} - set(table.columns)
+    if missing:
+        raise TableError(f"{path}: required column(s) {', '.join(sorted(missing))} missing; expected {COLUMNS}")
+    defaults = {"task": "", "low": "", "high": "", "linearity": "unknown", "continuous": "unknown", "source": str(path)}
+    for name, value in defaults.items():
+        if name not in table.columns:
+            table[name] = value
+    faults = [
+        f"{name} {shown(str(word))} of metric {shown(metric)} is not one of {', '.join(legal)}"
+        for name, legal in (("direction", DIRECTIONS), ("linearity", LINEARITIES), ("continuous", CONTINUITIES))
+        for metric, word in zip(table["metric"], table[name], strict=True)
+        if word not in legal
+    ]
+    for name in ("low", "high"):
+        numbers = as_floats(table[name])
+        faults += [
+            f"{name} {shown(str(text))} of metric {shown(metric)} is not a finite number; leave it empty where there is no bound"
+            for metric, text, number in zip(table["metric"], table[name], numbers, strict=True)
+            if str(text).strip() and not math.isfinite(number)
+        ]
+        table[name] = numbers
+    faults += [
+        f"metric {shown(metric)} of task {shown(task)} is there more than once"
+        for metric, task in table.loc[table.duplicated(["metric", "task"]), ["metric", "task"]].itertuples(index=False)
+    ]
+    if faults:
+        more = f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
+        raise TableError(f"{path}: " + "; ".join(faults[:_FAULTS]) + more)
+    return table[COLUMNS]
+
+
+def look_up(pairs: pd.DataFrame, registry: pd.DataFrame) -> pd.DataFrame:
+    """Return the registry's facts for each row of ``pairs`` (columns ``task, metric``), aligned with it.
+
+    A row that names the task goes before one that holds for every task; where neither exists the words are
+    ``unknown`` and the range NaN.
+    """
+    import numpy as np
+    import pandas as pd
+
+    facts = registry.set_index(["metric", "task"])[["low", "high", "direction", "linearity", "continuous"]]
+    metric = pairs["metric"].astype(str).to_numpy()
+    task = pairs["task"].astype(str).to_numpy()
+    positions = facts.index.get_indexer(pd.MultiIndex.from_arrays([metric, task]))
+    general = facts.index.get_indexer(pd.MultiIndex.from_arrays([metric, np.full(len(metric), "")]))
+    positions = np.where(positions >= 0, positions, general)
+    found = facts.take(np.maximum(positions, 0)).set_axis(pairs.index)
+    unknown = positions < 0
+    words = ["direction", "linearity", "continuous"]
+    found[words] = found[words].astype(object)
+    found.loc[unknown, ["low", "high"]] = np.nan
+    found.loc[unknown, words] = "unknown"
+    return found

@@ -1,0 +1,1 @@
+"""Git as a source: clones and bare repositories on this machine, bundles and servers."""

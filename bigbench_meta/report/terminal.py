@@ -1,0 +1,108 @@
+"""A task's curves for the terminal: a small table with sparklines. Names are printed, never interpreted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bigbench_meta.errors import OutputError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from rich.table import Table
+    from rich.text import Text
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLUMNS = ("emergence_score", "linearity", "q_sharp", "q_surprise", "verdict", "emergent")
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Scores as bars from their smallest to their largest; a missing score is a gap, a flat curve a middle line.
+
+    Examples
+    --------
+    >>> sparkline([0.0, 0.5, float("nan"), 1.0])
+    '▁▅ █'
+    """
+    y = np.asarray(values, dtype=np.float64)
+    known = y[np.isfinite(y)]
+    if not len(known):
+        return " " * len(y)
+    low, spread = float(known.min()), float(np.ptp(known))
+    top = len(_BARS) - 1
+    place = np.full(len(y), top // 2) if spread == 0 else np.rint((np.nan_to_num(y, nan=low) - low) / spread * top)
+    return "".join(_BARS[int(i)] if np.isfinite(value) else " " for i, value in zip(place, y, strict=True))
+
+
+def task_table(
+    task: str, results: pd.DataFrame, curves: pd.DataFrame, *, references: pd.DataFrame | None = None
+) -> Table:
+    """One row per curve of ``task``: metric, family, shots, M, its sparkline over scale, scores and verdict.
+
+    Columns that ``curves`` does not have, as before the analysis, are left out. ``references`` (chance and human
+    raters, from `analysis.references`) stand below where any is known for the task.
+
+    Raises
+    ------
+    OutputError
+        If there is no such task; near names are suggested.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    own = curves[curves["task"].astype(str) == task]
+    if own.empty:
+        raise OutputError(_unknown(task, curves))
+    own = own.astype(dict.fromkeys(("subtask", "metric", "family"), str))
+    own = own.sort_values(["subtask", "metric", "family", "shots"], kind="stable")
+    points = results[results["task"].astype(str) == task]
+    found = [name for name in _COLUMNS if name in own.columns]
+    several = len(set(own["subtask"])) > 1
+    table = Table(title=Text(printable(task)), caption=_references(task, references), caption_justify="left")
+    for name in (["subtask"] if several else []) + ["metric", "family"]:
+        table.add_column(name, overflow="fold")
+    for name in ("shots", "M"):
+        table.add_column(name, justify="right")
+    table.add_column("score over scale", no_wrap=True)
+    for name in found:
+        table.add_column(name.replace("_", " "), justify="left" if name in {"verdict", "emergent"} else "right")
+    for row in own.to_dict("records"):
+        fits = [points[name].astype(str) == str(row[name]) for name in ("subtask", "metric", "family", "shots")]
+        line = points[np.logical_and.reduce(fits)].groupby("scale", observed=True)["score"].mean()
+        ends = f" {line.iloc[0]:.3g} → {line.iloc[-1]:.3g}" if len(line) else ""
+        cells = [*([row["subtask"]] if several else []), row["metric"], row["family"], row["shots"], row["n_scales"]]
+        cells += [sparkline(line.tolist()) + ends, *(_cell(row[name]) for name in found)]
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+    return table
+
+
+def _references(task: str, references: pd.DataFrame | None) -> Text | None:
+    """Chance and human raters of a task, a line for each subtask and metric."""
+    from rich.text import Text
+
+    if references is None:
+        return None
+    own = references[references["task"].astype(str) == task].astype({"subtask": str, "metric": str})
+    lines = [
+        f"{metric if subtask == task else f'{subtask}, {metric}'}: "
+        + ", ".join(f"{kind} {level:.3g}" for kind, level in rows[["kind", "level"]].itertuples(index=False))
+        for (subtask, metric), rows in own.groupby(["subtask", "metric"])
+    ]
+    return Text("\n".join(map(printable, lines))) if lines else None
+
+
+def _cell(value: object) -> str:
+    from bigbench_meta.export.paper_tables import shown
+
+    return shown(value.item() if hasattr(value, "item") else value)
+
+
+def _unknown(task: str, curves: pd.DataFrame) -> str:
+    from difflib import get_close_matches
+
+    known = sorted(curves["task"].astype(str).unique())
+    near = get_close_matches(task, known, n=3) or known[:3]
+    return f"there is no task {printable(task)!r} among {len(known)}; did you mean {', '.join(map(printable, near))}?"

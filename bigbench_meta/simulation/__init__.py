@@ -1,0 +1,1 @@
+"""Simulated results repositories in the BIG-bench layout, with planted truth."""

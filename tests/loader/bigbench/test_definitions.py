@@ -1,0 +1,98 @@
+"""Items counted in a source's own task.json."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import bigbench_meta as bm
+from bigbench_meta.analysis.curves.items import ItemTable
+from bigbench_meta.cli import main
+from bigbench_meta.loader.bigbench.definitions import task_definitions
+
+
+def write(root, path, definition):
+    """Write one definition, and scores beside the task's folder."""
+    file = root / "bigbench" / "benchmark_tasks" / path / "task.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(definition if isinstance(definition, bytes) else json.dumps(definition).encode())
+    results = root / "bigbench" / "benchmark_tasks" / path.split("/")[0] / "results"
+    results.mkdir(exist_ok=True)
+    (results / "scores_BIG-G_T=0_2m.json").write_text("{}")
+
+
+def test_distinct_examples_by_task_and_subtask(tmp_path):
+    """Repeats are one item whatever the order of their keys; a parent of subtasks has none; graded targets are said."""
+    example = {"input": "a", "target": "b"}
+    write(tmp_path, "plain", {"examples": [example, {"target": "b", "input": "a"}, {"input": "c", "target": "b"}]})
+    write(tmp_path, "parent", {"examples": []})
+    write(tmp_path, "parent/one", {"examples": [{"input": "a", "target_scores": {"x": 0.5, "y": 1}}]})
+    write(tmp_path, "parent/two", {"examples": [{"input": "a", "target_scores": {"x": 0, "y": 1.0}}]})
+    write(tmp_path, "broken", b'{"examples": [')
+    write(tmp_path, "odd", {"examples": {"input": "a"}})
+    table = task_definitions(bm.fetch(str(tmp_path))).set_index("subtask")
+    assert table["task"].to_dict() == {
+        "broken": "broken", "odd": "odd", "parent:one": "parent", "parent:two": "parent", "plain": "plain"
+    }  # fmt: skip
+    assert table.loc[["plain", "parent:one", "parent:two"], "n_distinct"].tolist() == [2, 1, 1]
+    assert table.loc[["plain", "parent:one", "parent:two"], "soft_targets"].tolist() == [0, 1, 0]
+    assert np.isnan(table.loc[["broken", "odd"], "n_distinct"]).all()
+    assert table.loc["broken", "reason"].startswith("no readable JSON")
+    assert table.loc["odd", "reason"] == "examples is dict, expected a list"
+    # What was counted goes before the packaged facts; what could not be leaves them.
+    items = ItemTable(None, table.reset_index())
+    assert items.look_up("plain", "plain", "BIG-G T=0", score=np.array([0.5, 1.0])) == (2, "task.json")
+    assert items.look_up("plain", "plain", "BIG-G T=0", score=np.array([0.3])).source == "contradicted by the scores"
+    assert items.look_up("plain", "plain", "GPT", score=np.array([0.5])).source == "unknown"
+    assert items.look_up("anachronisms", "anachronisms", "BIG-G T=0", score=np.array([0.5])) == (230, "packaged")
+
+
+def test_a_simulated_repository_tells_its_items(tmp_path):
+    """Every BIG-G share of a JSON task gets the number of items that was planted, without being given any."""
+    made = bm.simulate(tmp_path / "repository", rng=np.random.default_rng(7), tasks=2)
+    out = tmp_path / "curves.csv"
+    done = CliRunner().invoke(main, ["analyze", str(made.path), "--draws", "19", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    curves = pd.read_csv(out)
+    counted = curves[curves["items_source"].astype(str) == "task.json"]
+    assert len(counted) > 5
+    planted = made.truth.drop_duplicates(["task", "subtask", "family"])
+    both = counted[["task", "subtask", "family", "n_items"]].astype({"task": str, "subtask": str, "family": str}).merge(
+        planted[["task", "subtask", "family", "n_items"]], on=["task", "subtask", "family"], suffixes=("", "_planted")
+    )  # fmt: skip
+    assert len(both) == len(counted)
+    assert both["n_items"].tolist() == both["n_items_planted"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no readable JSON"),
+        (b'{"examples": [{"input": "\xff"}]}', "no readable JSON: Invalid UTF-8"),
+        (b'{"examples": [{"a": NaN}]}', "no readable JSON"),
+        (b'{"examples": [{"a": 1e999}]}', "no readable JSON: Number out of range"),
+        (b'{"examples": [{"a": ' + b"9" * 5_000 + b"}]}", "no readable JSON: Integer value out of range"),
+        (b'{"examples": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "no readable JSON: maximum recursion depth"),
+        (b'{"examples": "many"}', "examples is str, expected a list"),
+        (b'{"examples": [' + b"[]," * 5_000_001 + b"[]]}", "10000005 values, at most 10000000 are decoded"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_hostile_definitions(tmp_path, content, reason):
+    """What cannot be counted is a row that says why; nothing is decoded that would fill the memory."""
+    write(tmp_path, "odd", content)
+    (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
+    assert np.isnan(row["n_distinct"])
+    assert row["reason"].startswith(reason)
+
+
+def test_a_definition_larger_than_the_limit(tmp_path, monkeypatch):
+    """Its size is looked at and nothing else."""
+    monkeypatch.setattr("bigbench_meta.loader.bigbench.definitions.MAX_BYTES", 20)
+    write(tmp_path, "odd", {"examples": [{"input": "a"}]})
+    (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
+    assert row["reason"] == "30 bytes, at most 20 are read"
