@@ -9,9 +9,11 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import click
 import pytest
 
 import bigbench_meta
+from bigbench_meta.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = runpy.run_path(str(ROOT / "scripts" / "maintenance" / "check_dist.py"))
@@ -125,3 +127,16 @@ def test_a_change_is_one_line():
     headings = [line for line in lines if line.startswith("## ")]
     assert all(re.fullmatch(r"## \d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", line) for line in headings[1:])
     assert re.fullmatch(r"## (Unreleased|\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d)", headings[0])
+
+
+def test_git_ignores_what_commands_write_by_default():
+    """Every default of `--out`, the folder of the README's example, and the folder of `make dist`."""
+    options = [option for command in main.commands.values() for option in command.params if "--out" in option.opts]
+    outputs = {
+        str(option.get_default(click.Context(main))) for option in options if isinstance(option.default, (str, Path))
+    }
+    assert {"bigbench-meta-out", "bigbench-meta-theory", "bigbench-meta-rescored"} <= outputs
+    outputs |= {"simulated", "dist"}
+    command = ["git", "-C", ROOT, "check-ignore", *(f"{name}/file" for name in sorted(outputs))]
+    ignored = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+    assert ignored == [f"{name}/file" for name in sorted(outputs)]
