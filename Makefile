@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: run test check check-all coverage mutation lowest lock clean
 
-# The tests of the parts whose branch coverage is held (scripts/check_coverage.py).
+# The tests of the parts whose branch coverage is held (scripts/maintenance/check_coverage.py).
 CORE := tests/analysis tests/facts tests/fetcher tests/loader tests/test_emergence.py tests/test_emergence_tables.py tests/test_table_files.py \
   tests/cli/test_fetch.py tests/cli/test_load.py
 
@@ -34,7 +34,7 @@ check: test
 
 # Everything, the long parts too; installs PyTorch and Debian packages if they are missing.
 check-all: .venv/.ready
-	bash scripts/install_check_tools.sh
+	bash scripts/maintenance/install_check_tools.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -46,7 +46,7 @@ coverage: .venv/.ready
 	$(BIN)/coverage run -m pytest -n auto -m "not slow and not browser and not latex and not train" $(CORE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet -o coverage.json
-	$(BIN)/python scripts/check_coverage.py coverage.json
+	$(BIN)/python scripts/maintenance/check_coverage.py coverage.json
 
 # Mutation testing of emergence.py and the concentration test by their own tests (docs/mutation.md); goes on where it stopped.
 mutation: .venv/.ready

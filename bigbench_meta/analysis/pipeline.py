@@ -28,7 +28,7 @@ from bigbench_meta.analysis.tasks.lengths import given_lengths
 from bigbench_meta.analysis.tasks.overview import over_tasks
 from bigbench_meta.analysis.unmatched import not_used
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.parallel import on_every_core
+from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,7 +248,7 @@ def _infer_all(
     ]
     positions = [position for position, noise in enumerate(noises) if noise is not None]
     found: list[CurveResult | None] = [None] * len(curves)
-    tested = on_every_core(
+    tested = run_jobs(
         infer_curve, jobs, worth=_WORTH_SHARING, workers=choices.workers, progress=progress, what="curves tested"
     )
     for position, result in zip(positions, tested, strict=True):
@@ -269,7 +269,7 @@ def _infer_all(
         RefineJob(curves[at], noises[at], found[at], Sampling(noises[at], further, seed), frozenset(again[at]))  # type: ignore[arg-type]
         for at in pending
     ]
-    drawn = on_every_core(
+    drawn = run_jobs(
         refine_curve,
         refined,
         worth=_WORTH_SHARING,

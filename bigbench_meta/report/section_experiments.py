@@ -2,7 +2,7 @@
 
 They belong to no source, so the report of a user's own results does not show them. Reading them needs no PyTorch and no
 random numbers: the page of a run can be made again from its folder. Their figures are the same in every run and come
-drawn with the package (``scripts/update_figures.py``): to draw them anew takes longer than to draw those of the run.
+drawn with the package (``scripts/maintenance/update_figures.py``): to draw them anew takes longer than to draw those of the run.
 """
 
 from __future__ import annotations

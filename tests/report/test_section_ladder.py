@@ -83,7 +83,7 @@ def test_the_packaged_tables_are_of_the_whole_ladder(tables):
 @pytest.mark.slow
 def test_the_script_makes_the_packaged_tables_again(tmp_path):
     """The committed script gives the committed files, byte for byte."""
-    path = ROOT / "scripts" / "judge_ladder.py"
+    path = ROOT / "scripts" / "maintenance" / "judge_ladder.py"
     spec = importlib.util.spec_from_file_location("judge_ladder", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

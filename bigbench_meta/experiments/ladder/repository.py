@@ -88,7 +88,7 @@ def write_repository(runs: Path, target: Path, *, wanted: Sequence[Run], full_lo
     if missing:
         raise OutputError(
             f"{runs}: {len(missing)} of {len(wanted)} models are not trained, first {missing[0]}; "
-            "run scripts/train_ladder.py until it ends"
+            "run scripts/maintenance/train_ladder.py until it ends"
         )
     if target.exists():
         raise OutputError(f"{target} exists already; remove it or name another folder")
@@ -135,7 +135,7 @@ def _model(run: Run, head: Head) -> dict[str, object]:
     return {
         "description": (
             f"Decoder-only character transformer of width {run.width} and depth {head['depth']}, trained on this task "
-            "alone by scripts/train_ladder.py of bigbench_meta."
+            "alone by scripts/maintenance/train_ladder.py of bigbench_meta."
         ),
         "model_family": family_name(run.seed),
         "model_name": model_name(run.width, head["depth"]),
@@ -336,7 +336,7 @@ def _provenance(
         return sorted({head[key] for head in heads.values()})  # type: ignore[literal-required]
 
     return {
-        "made_by": "scripts/train_ladder.py",
+        "made_by": "scripts/maintenance/train_ladder.py",
         "written": datetime.now(tz=UTC).date().isoformat(),
         "design": {"widths": list(WIDTHS), "depth": DEPTH, "seeds": list(SEEDS), "recipe": asdict(RECIPE)},
         "complete": set(wanted) == set(grid_runs()),

@@ -35,6 +35,7 @@ from bigbench_meta.experiments.rescoring.item_metrics import HEAVY, REGISTERED, 
 from bigbench_meta.experiments.rescoring.readers import read_items
 from bigbench_meta.experiments.rescoring.scored_items import LEFT_OUT, Group, Item, Size, as_name
 from bigbench_meta.experiments.rescoring.totals import ItemScorer, Totals
+from bigbench_meta.facts.metrics import metric_key
 from bigbench_meta.loader.columns import Problem
 from bigbench_meta.schema import PROBLEMS, RESULTS, validate
 
@@ -113,7 +114,7 @@ class Rescored:
 
 
 def chosen_metrics(metrics: Iterable[str] | None) -> tuple[str, ...]:
-    """Check names of metrics; None means all that the installed packages can compute.
+    """Check names of metrics, aliases too; None means all that the installed packages can compute.
 
     Raises
     ------
@@ -125,7 +126,7 @@ def chosen_metrics(metrics: Iterable[str] | None) -> tuple[str, ...]:
     missing = {name for name in HEAVY if find_spec("sacrebleu" if name == "bleu" else "rouge_score") is None}
     if metrics is None:
         return tuple(name for name in REGISTERED if name not in missing)
-    wanted = set(metrics)
+    wanted = {metric_key(name, known=REGISTERED) for name in metrics}
     if unknown := sorted(wanted - set(REGISTERED)):
         raise AnalysisError(f"unknown metrics {', '.join(unknown)}; choose among {', '.join(REGISTERED)}")
     if absent := sorted(wanted & missing):

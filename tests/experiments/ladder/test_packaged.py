@@ -147,7 +147,7 @@ def test_the_script_resumes_and_retrains_a_small_size(tmp_path, results):
     from scipy import stats
 
     root = Path(__file__).resolve().parents[3]
-    command = [sys.executable, "scripts/train_ladder.py", str(tmp_path), "--workers", "1"]
+    command = [sys.executable, "scripts/maintenance/train_ladder.py", str(tmp_path), "--workers", "1"]
     command += ["--task", "two_digit_multiplication", "--width", "4", "--seed", "0", "--seed", "1"]
     environment = os.environ | {"PYTHONPATH": str(root)}
     runs = tmp_path / "runs" / "two_digit_multiplication"

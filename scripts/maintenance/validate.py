@@ -5,10 +5,10 @@ noise is pooled over the batch, p-values are Monte Carlo, verdicts use Benjamini
 batch of every cell; passes add up. Each batch is written to the checkpoint as it ends, so a stopped run goes on where
 it was, and each has a generator of its own, so the table does not depend on the order of the work.
 
-    python scripts/validate.py --passes 8 --checkpoint validation.jsonl          # some hours
-    python scripts/validate.py --typical --passes 10 --checkpoint validation-typical.jsonl    # some minutes
-    python scripts/validate_tables.py --checkpoint validation-tables.jsonl       # the tests over tasks: some minutes
-    python scripts/validation_page.py validation*.jsonl  # writes the committed table and page
+    python scripts/maintenance/validate.py --passes 8 --checkpoint validation.jsonl          # some hours
+    python scripts/maintenance/validate.py --typical --passes 10 --checkpoint validation-typical.jsonl    # some minutes
+    python scripts/maintenance/validate_tables.py --checkpoint validation-tables.jsonl       # the tests over tasks: some minutes
+    python scripts/maintenance/validation_page.py validation*.jsonl  # writes the committed table and page
 """
 
 from __future__ import annotations

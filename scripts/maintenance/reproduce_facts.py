@@ -4,7 +4,7 @@ Three things: the score of pure binomial noise (nine pairs of scales and items),
 audit of 89 multiple-choice curves (Zenodo 10.5281/zenodo.21020386) with the items that were scored in place of the task's
 size, and a straight line through the first eleven sizes, which calls eight last points a surprise.
 
-    python scripts/reproduce_facts.py ../shared/data [--draws 100000]
+    python scripts/maintenance/reproduce_facts.py ../shared/data [--draws 100000]
 """
 
 from __future__ import annotations

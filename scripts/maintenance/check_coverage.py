@@ -1,6 +1,6 @@
 """Hold the branch coverage of the core against its minimum, module by module and part by part.
 
-Usage: coverage json -o coverage.json && python scripts/check_coverage.py coverage.json
+Usage: coverage json -o coverage.json && python scripts/maintenance/check_coverage.py coverage.json
 
 Prints a table and ends with 1 if a part is below the minimum.
 """

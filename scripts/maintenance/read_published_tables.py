@@ -1,6 +1,6 @@
 """Turn two published tables of scores under several metrics into RESULTS-shaped CSV files that every command reads.
 
-    python scripts/read_published_tables.py ../shared/data OUT
+    python scripts/maintenance/read_published_tables.py ../shared/data OUT
     bigbench-meta run --source OUT/on_emergence.csv
 
 Your own table needs the same six columns: ``task, metric, family, model, scale, score`` (and ``shots``, ``trial``,

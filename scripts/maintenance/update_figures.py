@@ -7,7 +7,7 @@ from pathlib import Path
 from bigbench_meta.export.figure_files import figure_files
 from bigbench_meta.report.section_experiments import ladder, vision
 
-TARGET = Path(__file__).resolve().parents[1] / "bigbench_meta" / "data" / "figures"
+TARGET = Path(__file__).resolve().parents[2] / "bigbench_meta" / "data" / "figures"
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import csv
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parents[1] / "bigbench_meta" / "data" / "items.csv"
+TARGET = Path(__file__).resolve().parents[2] / "bigbench_meta" / "data" / "items.csv"
 
 
 def main(source: str) -> None:

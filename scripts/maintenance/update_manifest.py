@@ -1,6 +1,6 @@
 """Write data_manifest.json, the lock of what an analysis used, from a fetched source.
 
-    python scripts/update_manifest.py [SOURCE] [--ref REF] [--output data_manifest.json]
+    python scripts/maintenance/update_manifest.py [SOURCE] [--ref REF] [--output data_manifest.json]
 
 SOURCE defaults to ``github``. The bytes written depend on the commit alone, so running it twice changes nothing.
 """

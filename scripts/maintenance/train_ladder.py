@@ -1,7 +1,7 @@
 """Train the model ladder: every size, task and seed of the grid, on the processor, in two one-thread processes.
 
-    python scripts/train_ladder.py OUT                       train what is missing, then write OUT/ladder
-    python scripts/train_ladder.py OUT --width 4 --seed 0    only these (repeatable: --task, --width, --seed)
+    python scripts/maintenance/train_ladder.py OUT                       train what is missing, then write OUT/ladder
+    python scripts/maintenance/train_ladder.py OUT --width 4 --seed 0    only these (repeatable: --task, --width, --seed)
 
 Each finished model leaves a file in OUT/runs with its answer to every item; an interrupted ladder goes on where it
 stopped, whatever stopped it. OUT/ladder is a score repository in BIG-bench's layout, with the logs of some items
@@ -10,10 +10,7 @@ and the provenance beside it: the whole of ``bigbench_meta/data/ladder``. Needs 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import click
@@ -25,15 +22,15 @@ from bigbench_meta.experiments.ladder.catalog import TASKS
 from bigbench_meta.experiments.ladder.grid import SEEDS, WIDTHS
 from bigbench_meta.experiments.ladder.repository import grid_runs, write_repository
 from bigbench_meta.experiments.ladder.runs import Run, is_done, perform
-from bigbench_meta.parallel import leave_with, starting_others
+from bigbench_meta.parallel import run_jobs
 
 
-def _prepare_worker(parent: int) -> None:
-    """Keep to one thread a process, with no life after the parent's death (a killed parent cannot tell its workers)."""
+def _train(job: tuple[Run, Path]) -> None:
+    """Train one model, in one thread: there is a process for every core."""
     import torch
 
     torch.set_num_threads(1)
-    leave_with(parent)
+    perform(*job)
 
 
 def _cost(run: Run) -> float:
@@ -52,25 +49,16 @@ def train_missing(wanted: list[Run], folder: Path, *, workers: int) -> None:
     if not missing:
         return
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-    with (
-        Progress(*columns, TimeRemainingColumn(), console=console) as progress,
-        # Spawned, not forked: a fork of a process with threads may hang.
-        starting_others(),
-        ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_prepare_worker,
-            initargs=(os.getpid(),),
-        ) as pool,
-    ):
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task("models", total=len(missing))
-        futures = {pool.submit(perform, run, folder): run for run in missing}
-        for future in as_completed(futures):
-            future.result()
-            run = futures[future]
-            progress.update(bar, advance=1, description=f"{run.task} width {run.width} seed {run.seed}")
+
+        def trained(done: int, total: int, what: str) -> None:
+            run = missing[done - 1]
+            progress.update(bar, completed=done, total=total, description=f"{what}: {run.task} width {run.width}")
             if not console.is_terminal:
                 console.print(f"trained {run.task} width {run.width} seed {run.seed}")
+
+        run_jobs(_train, [(run, folder) for run in missing], workers=workers, progress=trained, what="models")
 
 
 # The mark keeps the usage lines as they stand.

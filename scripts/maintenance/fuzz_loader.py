@@ -1,6 +1,6 @@
 """Fuzz the way from the bytes of a score file to rows with atheris (not a dependency; `pip install atheris`).
 
-Usage: python scripts/fuzz_loader.py [-runs=200000] [-max_len=4096] [CORPUS_FOLDER]
+Usage: python scripts/maintenance/fuzz_loader.py [-runs=200000] [-max_len=4096] [CORPUS_FOLDER]
 
 Each input is read as the second of two files. Fails on any exception, on a number that is neither a row nor explained,
 and where the fast reader and the careful one disagree.

@@ -1,8 +1,8 @@
 """Simulate how often the tests of the three predictions err, and write the committed table.
 
-    python scripts/validate_predictions.py                  # the cells that the table lacks; ten minutes of a core for all
-    python scripts/validate_predictions.py --limit 1        # one of them; the next call goes on
-    python scripts/validate_predictions.py --again          # all of them anew
+    python scripts/maintenance/validate_predictions.py                  # the cells that the table lacks; ten minutes of a core for all
+    python scripts/maintenance/validate_predictions.py --limit 1        # one of them; the next call goes on
+    python scripts/maintenance/validate_predictions.py --again          # all of them anew
 
 The table is ``bigbench_meta/data/predictions_validation.csv``; docs/predictions.md says what it shows.
 """
@@ -16,7 +16,7 @@ import pandas as pd
 
 from bigbench_meta.experiments.predictions.error_rates import CELLS, COLUMNS, Cell, exact_coverage, validate
 
-TABLE = Path(__file__).resolve().parents[1] / "bigbench_meta" / "data" / "predictions_validation.csv"
+TABLE = Path(__file__).resolve().parents[2] / "bigbench_meta" / "data" / "predictions_validation.csv"
 SEED = 20261122
 SIMULATIONS = {1: 120, 2: 200, 3: 200}
 

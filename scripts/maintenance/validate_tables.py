@@ -4,8 +4,8 @@ Odds ratios, permutations, metric swaps, agreement and the common shift need no 
 differences are drawn directly, in the sizes of BIG-bench and of the published tables (209 task directories of which 67
 are claimed, 13 tasks, 8 families). Every setting has a generator of its own, so rows do not depend on their order.
 
-    python scripts/validate_tables.py --checkpoint validation-tables.jsonl     # some minutes
-    python scripts/validation_page.py validation*.jsonl
+    python scripts/maintenance/validate_tables.py --checkpoint validation-tables.jsonl     # some minutes
+    python scripts/maintenance/validation_page.py validation*.jsonl
 """
 
 from __future__ import annotations

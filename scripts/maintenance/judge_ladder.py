@@ -1,7 +1,7 @@
 """Test the three predictions on the packaged ladder and write the tables that its section of the report shows.
 
-    python scripts/judge_ladder.py             # bigbench_meta/data/ladder/predictions, half a minute of one core
-    python scripts/judge_ladder.py --out DIR
+    python scripts/maintenance/judge_ladder.py             # bigbench_meta/data/ladder/predictions, half a minute of one core
+    python scripts/maintenance/judge_ladder.py --out DIR
 
 Same settings as ``bigbench-meta predictions`` without sources: 999 draws, seed 0. A test makes the tables again and
 compares them byte by byte.

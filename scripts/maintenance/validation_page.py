@@ -1,7 +1,7 @@
 """Add up the batches of the validation: the committed table, and the page that says what holds and what does not.
 
-python scripts/validation_page.py validation*.jsonl            # from the checkpoints of both scripts
-python scripts/validation_page.py --add validation-new.jsonl   # to the committed table, whose other truths stay as they are
+python scripts/maintenance/validation_page.py validation*.jsonl            # from the checkpoints of both scripts
+python scripts/maintenance/validation_page.py --add validation-new.jsonl   # to the committed table, whose other truths stay as they are
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from validate import BATCH, MIXED, OTHER_TRUTHS, TRUTHS, Cell, cells
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "bigbench_meta" / "data" / "validation.csv"
 PAGE = ROOT / "docs" / "validation.md"
 # A cell is listed as not holding if so many hits have at most this probability under its level: of some 2,500 cells
@@ -167,9 +167,9 @@ def page(whole: pd.DataFrame) -> str:
         "",
         f"Last run on {date} ({os.cpu_count()} cores, {platform.machine()}): curves in {n_cells} of {len(list(cells()))} cells,",
         f"{sims:,} simulated curves in batches of {BATCH} tasks, {int(curves['draws'].max())} draws a test",
-        f"(`scripts/validate.py`); tests over tasks in {len(settings)} settings, {int(settings.sum()):,} simulated tables, and",
+        f"(`scripts/maintenance/validate.py`); tests over tasks in {len(settings)} settings, {int(settings.sum()):,} simulated tables, and",
         f"with target lengths in {lengths['truth'].nunique()} settings of up to {int(lengths['trials'].max()):,} simulated tasks",
-        "(`scripts/validate_tables.py`). Both go on from their checkpoints; `scripts/validation_page.py` writes this page and",
+        "(`scripts/maintenance/validate_tables.py`). Both go on from their checkpoints; `scripts/maintenance/validation_page.py` writes this page and",
         "`bigbench_meta/data/validation.csv`, which has every cell. Brackets hold the Monte Carlo error; batches share an",
         "estimate of noise, so the true error is somewhat larger.",
         "",
