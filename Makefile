@@ -73,3 +73,9 @@ lock: .venv/.ready
 
 clean:
 	rm -rf .venv .venv-records bigbench-meta-out
+
+# Wheel and source distribution in dist/, checked as a stranger would meet them: metadata, contents, licences, and the tables
+# of the wheel alone in clean environments of the oldest and the newest supported Python. PYTHONS="3.12 /a/python3" chooses others.
+.PHONY: dist
+dist: .venv/.ready
+	$(BIN)/python scripts/maintenance/check_dist.py $(addprefix --python ,$(PYTHONS))

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from bigbench_meta.errors import BigbenchMetaError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # public name -> the module that defines it
 _HOME = {

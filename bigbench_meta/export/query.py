@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bigbench_meta.errors import MissingExtraError, OutputError
+from bigbench_meta.errors import OutputError, missing_extra
 from bigbench_meta.facts.metrics import metric_key
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def sql(tables: Mapping[str, pd.DataFrame], statement: str) -> pd.DataFrame:
     try:
         import duckdb
     except ModuleNotFoundError as err:
-        raise MissingExtraError(
-            "SQL over the tables needs DuckDB; install it with `pip install 'bigbench-meta[sql]'`"
-        ) from err
+        raise missing_extra("SQL over the tables needs DuckDB", "sql") from err
     with duckdb.connect(":memory:") as connection:
         for name, frame in tables.items():
             connection.register(name, frame)

@@ -63,6 +63,7 @@ def render_page(page: Page, *, svg: Mapping[str, bytes] | None = None) -> str:
         n_curves=len(curves.records),
         total_curves=curves.total,
         provenance=json.dumps(page.provenance, indent=2, ensure_ascii=False),
+        licences=_asset("assets/THIRD_PARTY_LICENSES.md"),
         static_rows=_STATIC_ROWS,
         shown=_shown,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bigbench_meta.errors import MissingExtraError, SourceError
+from bigbench_meta.errors import SourceError, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,7 @@ def on_scheduler(address: str | None) -> Iterator[None]:
     try:
         from distributed import Client
     except ImportError as err:
-        raise MissingExtraError(
-            "a scheduler needs a package that is not installed: pip install 'bigbench-meta[distributed]'"
-        ) from err
+        raise missing_extra("a scheduler needs a package that is not installed", "distributed") from err
     from joblib import parallel_config
 
     try:

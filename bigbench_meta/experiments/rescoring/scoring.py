@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from bigbench_meta.errors import AnalysisError, LoadError, MissingExtraError
+from bigbench_meta.errors import AnalysisError, LoadError, missing_extra
 from bigbench_meta.experiments.rescoring.checks import (
     Agreement,
     BoundedRows,
@@ -126,9 +126,7 @@ def chosen_metrics(metrics: Iterable[str] | None) -> tuple[str, ...]:
     if unknown := sorted(wanted - set(REGISTERED)):
         raise AnalysisError(f"unknown metrics {', '.join(unknown)}; choose among {', '.join(REGISTERED)}")
     if absent := sorted(wanted & missing):
-        raise MissingExtraError(
-            f"{', '.join(absent)} need packages that are not installed: pip install 'bigbench-meta[rescore]'"
-        )
+        raise missing_extra(f"{', '.join(absent)} need packages that are not installed", "rescore")
     return tuple(name for name in REGISTERED if name in wanted)
 
 

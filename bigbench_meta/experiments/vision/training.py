@@ -20,7 +20,7 @@ import numpy as np
 
 from bigbench_meta import __version__
 from bigbench_meta.atomic import whole_file
-from bigbench_meta.errors import MissingExtraError, OutputError
+from bigbench_meta.errors import OutputError, missing_extra
 from bigbench_meta.experiments.vision.outcomes_table import Finished, deciding_scores, results_frame
 from bigbench_meta.experiments.vision.training_plan import (
     EXPERIMENTS,
@@ -59,9 +59,10 @@ class Training(NamedTuple):
 def require_torch() -> None:
     """Raise `MissingExtraError` where PyTorch is not installed."""
     if find_spec("torch") is None:
-        raise MissingExtraError(
-            "training needs PyTorch, which is not installed; install it with: pip install 'bigbench-meta[train]', "
-            "or run without --train for the results that come with the package"
+        raise missing_extra(
+            "training needs PyTorch, which is not installed",
+            "train",
+            otherwise="; or run without --train for the results that come with the package",
         )
 
 
