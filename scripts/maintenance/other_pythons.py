@@ -73,9 +73,10 @@ def main() -> int:
     """Run the tests on each Python found; return 1 if they fail on any."""
     tests = sys.argv[1:]
     interpreters = {version: find(version) for version in supported()}
-    newest = next((interpreters[v] for v in reversed(interpreters) if v >= RECORDS_FROM and interpreters[v]), None)
-    if newest:
-        set_up(RECORDS.parents[1], newest, ROOT / "requirements-records.lock", project=False)
+    found = (interpreter for version, interpreter in interpreters.items() if version >= RECORDS_FROM and interpreter)
+    checks_records = next(found, None)
+    if checks_records:
+        set_up(RECORDS.parents[1], checks_records, ROOT / "requirements-records.lock", project=False)
     else:
         print("no Python 3.12 or newer: the test of exported records against their validator will be skipped")
     failed = []
@@ -93,7 +94,7 @@ def main() -> int:
         command = [folder / "bin" / "python", "-m", "pytest", "-q", "-n", "auto", "-m", LEFT_OUT]
         # Properties are looked for on the default Python; here a few examples show that they hold on another one, too.
         command += ["--hypothesis-profile", "mutation", *tests]
-        environment = os.environ | ({"BIGBENCH_META_RECORDS_PYTHON": str(RECORDS)} if newest else {})
+        environment = os.environ | ({"BIGBENCH_META_RECORDS_PYTHON": str(RECORDS)} if checks_records else {})
         print(f"Python {name}: {interpreter}", flush=True)
         if subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode:
             failed.append(name)
