@@ -33,13 +33,14 @@ test: .venv/.ready
 check: test
 
 # The core, a few commands and the exported formats on the other supported Pythons, where an interpreter is found.
-ON_OTHER_PYTHONS := $(CORE) tests/test_cli_main.py tests/show/test_export_formats.py
+ON_OTHER_PYTHONS := $(CORE) tests/cli/test_main.py tests/export/test_formats.py
 test-pythons: .venv/.ready
 	$(BIN)/python scripts/maintenance/other_pythons.py $(ON_OTHER_PYTHONS)
 
 # Everything, the long parts too; installs PyTorch and Debian packages if they are missing.
 check-all: .venv/.ready
 	bash scripts/install_check_tools.sh
+	$(BIN)/python scripts/maintenance/other_pythons.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
