@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Installs what `make check-all` needs beyond the locked packages, where it is missing: Chromium with its driver, a LaTeX
-# with booktabs, the poppler tools (Debian packages), PyTorch and scikit-learn (which carries the digits) into .venv, and the
-# validator of Every Eval Ever records, which needs Python 3.12 or newer, into .venv-records. Run from the project's root
-# after `make .venv/.ready`.
+# with booktabs, the poppler tools (Debian packages), PyTorch and scikit-learn (which carries the digits) into .venv. Run from
+# the project's root after `make .venv/.ready`.
 set -euo pipefail
 
 TORCH="torch==2.13.0"
 DIGITS="scikit-learn==1.9.1"
-RECORDS="every-eval-ever==0.3.0"
 
 if [ ! -x .venv/bin/python ]; then
   echo "there is no .venv here: run \`make .venv/.ready\` first, from the project's root" >&2
@@ -35,20 +33,4 @@ if ! .venv/bin/python -c "import torch" 2>/dev/null; then
 fi
 if ! .venv/bin/python -c "import sklearn" 2>/dev/null; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "$DIGITS"
-fi
-
-if ! .venv-records/bin/python -c "import every_eval_ever" 2>/dev/null; then
-  newer=""
-  for candidate in python3 python3.12 python3.13 python3.14 "$HOME"/.pyenv/versions/3.1[2-9]*/bin/python3; do
-    if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, 12))" 2>/dev/null; then
-      newer=$candidate
-      break
-    fi
-  done
-  if [ -n "$newer" ]; then
-    "$newer" -m venv --clear .venv-records
-    .venv-records/bin/python -m pip install --quiet --disable-pip-version-check "$RECORDS"
-  else
-    echo "no Python 3.12 or newer is installed: the test of exported records against their validator will be skipped" >&2
-  fi
 fi
