@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from bigbench_meta.experiments.ladder.packaged import PACKAGED_TABLES, packaged_ladder, packaged_predictions
 from bigbench_meta.experiments.predictions.together import verdict_table
-from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections, ladder
+from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections
 from bigbench_meta.report.section_ladder import BUILT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def tables():
 @pytest.fixture(scope="module")
 def section():
     """The section as the default run shows it."""
-    return ladder()
+    return experiment_sections(PACKAGED_SOURCE)[0]
 
 
 def test_only_the_default_source_shows_the_ladder():
