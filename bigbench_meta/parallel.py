@@ -37,6 +37,7 @@ def run_jobs(
     *,
     worth: int = 2,
     workers: int | None = None,
+    local: bool = False,
     progress: Progress | None = None,
     what: str = "",
 ) -> list[Result]:
@@ -53,6 +54,8 @@ def run_jobs(
     workers : int, optional
         Worker processes; 1 runs every job in this process. By default one for each core, or as many as the joblib
         backend in force has.
+    local : bool
+        Use processes of this machine whatever backend is in force: for jobs on files or fonts that only it has.
     progress : Progress, optional
         Called as ``progress(done, len(jobs), what)`` after each job.
     what : str
@@ -75,7 +78,7 @@ def run_jobs(
     results: list[Result] = []
     if workers != 1 and len(jobs) >= worth:
         try:
-            for result in _from_workers(function, jobs, workers=workers or -1):
+            for result in _from_workers(function, jobs, workers=workers or -1, local=local):
                 results.append(result)
                 _tell(progress, len(results), len(jobs), what)
         except (BrokenExecutor, OSError) as err:
@@ -118,12 +121,15 @@ def search_less_for_garbage() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
 
 
-def _from_workers(function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int) -> Iterator[Result]:
+def _from_workers(
+    function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, local: bool
+) -> Iterator[Result]:
     from joblib import Parallel, delayed
 
     with safe_start():
         parallel = Parallel(
             n_jobs=workers,
+            backend="loky" if local else None,
             return_as="generator",
             initializer=_begin_worker,
             initargs=(os.getpid(), os.uname().nodename),

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bigbench_meta"
 
 # Each stage may import from itself and from the stages before it.
-BASE = ("errors", "values", "schema", "progress", "atomic", "parallel", "provenance", "table_files")
+BASE = ("errors", "values", "schema", "progress", "atomic", "parallel", "provenance", "table_files", "cluster")
 STAGES = (
     "base", "facts", "fetcher", "simulation", "loader", "emergence", "analysis", "figures", "experiments", "export", "report",
     "jobs", "cli",

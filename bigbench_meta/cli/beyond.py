@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from bigbench_meta.cli.options import (
+    cluster_option,
     draws_option,
     items_option,
     json_option,
@@ -124,7 +125,7 @@ def theory_command(
 @click.option(
     "--workers", type=click.IntRange(min=-1), default=1, show_default=True, help="Processes; -1 for all cores."
 )
-@click.option("--scheduler", help="Address of a Dask scheduler that hands the files out (needs the extra distributed).")
+@cluster_option
 @out_folder_options("bigbench-meta-rescored")
 @json_option
 @click.pass_context
@@ -135,7 +136,7 @@ def rescore_command(
     metrics: tuple[str, ...],
     tokens: Literal["word", "character"],
     workers: int,
-    scheduler: str | None,
+    cluster: str | None,
     out: Path,
     force: bool,
     as_json: bool,
@@ -144,20 +145,18 @@ def rescore_command(
 
     LOGS are BIG-bench full logs, JSON Lines, CSV or Parquet files of outputs (.gz and .xz too), or folders of them.
     """
-    from bigbench_meta.experiments.rescoring.cluster import on_scheduler
+    from bigbench_meta.cluster import on_cluster
     from bigbench_meta.jobs.experiments import write_rescored
 
-    if scheduler and given(ctx, "workers"):
-        raise click.UsageError(
-            "--workers is for this machine, and --scheduler hands the files out to its own: give one"
-        )
-    with shown_progress() as progress, on_scheduler(scheduler):
+    if cluster and given(ctx, "workers"):
+        raise click.UsageError("--workers sets processes on this machine, --cluster the workers elsewhere: give one")
+    with shown_progress() as progress, on_cluster(cluster):
         written, _ = write_rescored(
             logs,
             out,
             metrics=metrics or None,
             unit=tokens,
-            workers=-1 if scheduler else workers,
+            workers=-1 if cluster else workers,
             force=force,
             progress=progress,
         )
