@@ -47,7 +47,7 @@ metrics_file_option = click.option(
 human_option = click.option(
     "--human",
     type=click.Path(path_type=Path),
-    help="Human raters' scores for reference lines: task_human_eval.pkl, or a CSV file task and a column a kind of rater.",
+    help="Human raters' scores for reference lines: task_human_eval.pkl, or a CSV file task[, metric] and a column for each rater.",
 )
 
 

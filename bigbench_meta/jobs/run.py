@@ -120,7 +120,7 @@ def run(
         CSV file of your own rows of the metric registry, as for `bigbench_meta.metrics`.
     human : Path, optional
         Scores of human raters for reference lines: BIG-bench's ``task_human_eval.pkl`` (nothing in it is run) or a CSV
-        file ``task`` and a column for each kind of rater.
+        file ``task`` (and ``metric``) with a column for each kind of rater, in the units of score files.
     strict : bool
         Fail at the first problem of the source instead of recording it.
     ref, cache_dir, offline
@@ -162,6 +162,7 @@ def run(
         )
         items_table = known_items if items_given is None else items_given
         lengths_table = known_lengths if lengths_given is None else lengths_given
+        lines = references(results.frame, human=raters)
     with clock.stage("analyse"):
         analysis = analyze(
             results,
@@ -176,7 +177,6 @@ def run(
     with clock.stage("report"):
         sentences = tuple(findings(analysis))
         of_analysis = {each.name: getattr(analysis, each.name) for each in fields(analysis) if each.name != "settings"}
-        lines = references(results.frame, human=raters)
         results = replace(results, notes=(*results.notes, *not_used(results.frame, human=raters)))
         tables = {"results": results.frame, "problems": results.problems, "references": lines, **of_analysis}
         counts = _counts(results, analysis)
