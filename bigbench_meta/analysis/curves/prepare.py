@@ -19,7 +19,7 @@ import numpy as np
 from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.emergence import curve_points
-from bigbench_meta.facts.metrics import look_up
+from bigbench_meta.facts.metrics import NO_MEANS, look_up
 from bigbench_meta.schema import CURVES, DERIVED_METRIC
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def prepare_curves(
         start, count = int(points.start[position]), int(points.n_scales[position])
         scale, score = points.scale[start : start + count], points.score[start : start + count]
         fact = facts.iloc[position]
-        share = bool(fact["linearity"] == "discontinuous" and fact["low"] == 0 and fact["continuous"] == "no")
+        all_or_nothing = fact["linearity"] == "discontinuous" and fact["low"] == 0 and fact["continuous"] == "no"
+        share = bool(all_or_nothing and metric not in NO_MEANS)
         span = _Range(float(fact["low"]), float(fact["high"]), str(fact["direction"]), share)
         curves.append(
             _curve(
