@@ -124,7 +124,9 @@ def read_package(path: Path) -> Package:
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    wanted = re.compile(rf"{re.escape(_TASKS)}[^/]+/(?:[^/]+/)*(?:task\.json|[^/]+\.py)|{re.escape(_TASKS)}task_[a-z_]+\.(?:json|pkl)")
+    wanted = re.compile(
+        rf"{re.escape(_TASKS)}[^/]+/(?:[^/]+/)*(?:task\.json|[^/]+\.py)|{re.escape(_TASKS)}task_[a-z_]+\.(?:json|pkl)"
+    )
     with tarfile.open(path, "r|gz") as archive:
         for member in archive:
             if member.isfile() and (member.name == _JSON_TASK or wanted.fullmatch(member.name)):

@@ -70,9 +70,7 @@ class Check(NamedTuple):
 def counted_tables(package: Package) -> list[Table]:
     """Items, chance and preferred metrics, as they follow from the archive."""
     items: list[Row] = [(leaf.task, leaf.subtask, leaf.n_distinct, leaf.soft_targets) for leaf in package.leaves]
-    chance: list[Row] = [
-        (leaf.task, leaf.subtask, leaf.level) for leaf in package.leaves if GRADE in leaf.metrics
-    ]
+    chance: list[Row] = [(leaf.task, leaf.subtask, leaf.level) for leaf in package.leaves if GRADE in leaf.metrics]
     columns = ("task", "kind", "preferred_metric", "tied_with", "aggregate_metric", "is_template",
                "n_subtasks_preferring_it", "n_subtasks")  # fmt: skip
     return [
@@ -151,8 +149,12 @@ def check_registry(package: Package) -> list[Check]:
     for metric, task in sorted(pairs):
         row = rows.get((metric, task)) or rows.get((metric, ""))
         if row is None or row["direction"] != "higher":
-            directions.append(f"{metric} of {task}: preferred, so higher is better; packaged {row and row['direction']}")
-    low_above = [f"{m} of {t}: low {d.low} is not below high {d.high}" for (m, t), d in pairs.items() if d and d.low >= d.high]
+            directions.append(
+                f"{metric} of {task}: preferred, so higher is better; packaged {row and row['direction']}"
+            )
+    low_above = [
+        f"{m} of {t}: low {d.low} is not below high {d.high}" for (m, t), d in pairs.items() if d and d.low >= d.high
+    ]
     ends, explained = [], []
     for metric, declared_ends in sorted(package.ranges.items()):
         for name, end in zip(("low", "high"), declared_ends, strict=True):
@@ -194,7 +196,9 @@ def check_rescoring(package: Package) -> Check:
     """Check the default output expression."""
     from bigbench_meta.experiments.rescoring.output_text import DEFAULT_REGEX
 
-    differs = [] if package.output_regex == DEFAULT_REGEX else [f"{DEFAULT_REGEX}, {package.output_regex} in the archive"]
+    differs = (
+        [] if package.output_regex == DEFAULT_REGEX else [f"{DEFAULT_REGEX}, {package.output_regex} in the archive"]
+    )
     return Check("default output expression", 1, differs)
 
 
@@ -238,7 +242,9 @@ def _column(name: str, column: str) -> list[str]:
 
 def page(package: Package, checks: list[Check], *, checksum: str) -> Iterable[str]:
     """The page of the check, line by line."""
-    preferred = {leaf.preferred for leaf in package.leaves} | {d.metric for rows in package.declared.values() for d in rows}
+    preferred = {leaf.preferred for leaf in package.leaves} | {
+        d.metric for rows in package.declared.values() for d in rows
+    }
     yield "# Packaged facts against their source"
     yield ""
     yield f"Output of `scripts/maintenance/check_facts.py` on {datetime.datetime.now(datetime.UTC).date().isoformat()}."
@@ -261,7 +267,9 @@ def page(package: Package, checks: list[Check], *, checksum: str) -> Iterable[st
     yield ""
     yield "## Counts"
     yield ""
-    kinds = Counter("JSON" if any(leaf.task == task for leaf in package.leaves) else "programmatic" for task in package.tasks)
+    kinds = Counter(
+        "JSON" if any(leaf.task == task for leaf in package.leaves) else "programmatic" for task in package.tasks
+    )
     same_name = sum(leaf.n_distinct < leaf.n_examples for leaf in package.leaves)
     yield f"- {len(package.tasks)} task directories: {kinds['JSON']} JSON, {kinds['programmatic']} programmatic; {len(package.templates)} of them"
     yield f"  templates ({', '.join(sorted(package.templates))})."

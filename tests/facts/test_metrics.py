@@ -44,7 +44,12 @@ def test_classes_agree_with_their_definitions():
     known = bm.metrics().query("linearity not in ['unknown', 'derived'] and continuous != 'unknown'")
     assert ((known["linearity"] == "discontinuous") == (known["continuous"] == "no")).all()
     classes = known.drop_duplicates("metric").set_index("metric")["linearity"]
-    for alike in (("sequence_f1", "per_token_accuracy"), ("f1", "rouge1"), ("bleu", "rouge2"), ("weighted_log_probabilities", "log_likelihood")):
+    for alike in (
+        ("sequence_f1", "per_token_accuracy"),
+        ("f1", "rouge1"),
+        ("bleu", "rouge2"),
+        ("weighted_log_probabilities", "log_likelihood"),
+    ):
         assert classes[list(alike)].nunique() == 1
 
 

@@ -21,7 +21,8 @@ from bigbench_meta.analysis.tasks.compare import as_concentration, compare
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COMPARISON = "claimed against all other tasks, counted by another rule"
+# The rows are kept apart from those of the main comparison: figures and findings take the latter.
+SOURCE = "claims, counting rules"
 
 
 def counting_rules(
@@ -45,6 +46,7 @@ def counting_rules(
     DataFrame
         The columns of ``compare.CONCENTRATION``: for each rule, named in ``comparison``, the sample odds ratio and the exact
         conditional one. ``held_out`` counts the tasks that the rule leaves out. No q-values: these are not further tests.
+        The main comparison, with annotated tasks only and JSON tasks only, is in `concentration.claims_concentration`.
 
     Examples
     --------
@@ -59,11 +61,11 @@ def counting_rules(
     rows = []
     for rule, tasks in _counted(preferred, metrics):
         inside = tasks["metric"].isin(list(metrics)).to_numpy(bool)
-        named = {"comparison": f"{COMPARISON}: {rule}", "metrics": " + ".join(metrics)}
+        named = {"comparison": f"claimed against all other tasks, {rule}", "metrics": " + ".join(metrics)}
         held_out = {"held_out": len(preferred) - len(tasks)}
         found = compare(tasks.assign(case=tasks["task"].isin(emergent)), inside, level=level)
         rows += [named | held_out | row for row in found]
-    return as_concentration(pd.DataFrame(rows).assign(source="claims", unit="task"))
+    return as_concentration(pd.DataFrame(rows).assign(source=SOURCE, unit="task"))
 
 
 def _counted(preferred: pd.DataFrame, metrics: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.analysis.tasks.agreement import claims_against_curves
 from bigbench_meta.analysis.tasks.common_shift import common_shift, with_shift
-from bigbench_meta.analysis.tasks.concentration import claims_concentration, curves_concentration
+from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR, claims_concentration, curves_concentration
+from bigbench_meta.analysis.tasks.counting_rules import counting_rules
 from bigbench_meta.analysis.tasks.lengths import length_tests
 from bigbench_meta.analysis.tasks.sensitivity import specification_curve
 from bigbench_meta.analysis.tasks.swaps import swap_pairs, swap_tests
@@ -21,7 +22,8 @@ class OverTasks(NamedTuple):
     """The tables over tasks; see the functions that make them for their columns.
 
     ``concentration`` holds first the comparison of the packaged claims (``source`` is ``claims``), then that of the
-    measured curves (``curves``), each interval beside the one that allows for the common shift (`common_shift.with_shift`).
+    measured curves (``curves``), each interval beside the one that allows for the common shift (`common_shift.with_shift`),
+    then the claims by other counting rules (`counting_rules.SOURCE`), without the latter.
     """
 
     concentration: pd.DataFrame
@@ -55,9 +57,12 @@ def over_tasks(
     measured = curves_concentration(curves, rng=of_curves, draws=draws, registry=registry)
     pairs = swap_pairs(curves)
     against = claims_against_curves(annotated, curves, rng=of_agreement, draws=draws)
+    counted = counting_rules(annotated, preferred_metrics(), metrics=NAMED_PAIR)
     shift = common_shift(frame, rng=of_shift, draws=draws, registry=registry)
     return OverTasks(
-        concentration=with_shift(pd.concat([published, measured], ignore_index=True), shift),
+        concentration=pd.concat(
+            [with_shift(pd.concat([published, measured], ignore_index=True), shift), counted], ignore_index=True
+        ),
         specifications=specification_curve(curves, registry=registry),
         swaps=pairs,
         swap_tests=swap_tests(pairs, rng=of_swaps, draws=draws),

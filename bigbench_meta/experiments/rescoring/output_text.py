@@ -37,7 +37,9 @@ def output_regex(text: str) -> re.Pattern[str]:
             f"output regex {text!r:.80}: {err}; expected a Python regular expression, or {DEFAULT_WORD}"
         ) from err
     if pattern.groups > 1:
-        raise AnalysisError(f"output regex {text!r:.80}: has {pattern.groups} groups; expected at most one: write (?:...)")
+        raise AnalysisError(
+            f"output regex {text!r:.80}: has {pattern.groups} groups; expected at most one: write (?:...)"
+        )
     return pattern
 
 
