@@ -164,5 +164,7 @@ def _of_humans(shown: pd.DataFrame, human: pd.DataFrame) -> pd.DataFrame:
             f"{at['high']:g}, the range of {row['metric']} in score files; give human scores in those units, so divide a "
             "percentage by 100"
         )
-    rows = rows.assign(subtask=rows["task"], level=rows["score"])
-    return rows.assign(kind="human " + rows["rater"].astype(str), source=_RATERS)
+    named: pd.DataFrame = rows.assign(
+        subtask=rows["task"], level=rows["score"], kind="human " + rows["rater"].astype(str), source=_RATERS
+    )
+    return named

@@ -9,6 +9,7 @@ import click
 from bigbench_meta.cli.options import (
     analysis_options,
     cluster_option,
+    definitions_option,
     human_option,
     metrics_file_option,
     out_file_options,
@@ -57,6 +58,7 @@ def score_command(
 @analysis_options
 @cluster_option
 @source_options
+@definitions_option
 def analyze_command(
     source: str,
     *,
@@ -71,6 +73,7 @@ def analyze_command(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
 ) -> None:
     """Test every curve of SOURCE (default: github): trend, sharpness, surprise and verdict; findings on stderr."""
     import numpy as np
@@ -82,13 +85,15 @@ def analyze_command(
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.jobs.given import read_given
     from bigbench_meta.loader import load_results
-    from bigbench_meta.loader.bigbench.definitions import task_definitions
+    from bigbench_meta.loader.bigbench.definitions import definitions_left_out, task_definitions
 
     keep_apart(written=[out], read=[source, items, lengths, metrics_file])
     registry = metrics(metrics_file)
     known, known_lengths = read_given(items=items, lengths=lengths)
-    got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline)
+    got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
     results = load_results(got, cache_dir=cache_dir)
+    for note in () if isinstance(got, Path) else definitions_left_out(got):
+        say(note)
     with shown_progress() as progress, on_cluster(cluster):
         found = analyze(
             results,
@@ -120,6 +125,7 @@ def analyze_command(
 @cluster_option
 @click.option("--profile", is_flag=True, help="Say on stderr where the time went.")
 @source_options
+@definitions_option
 def run_command(
     source: str,
     *,
@@ -137,6 +143,7 @@ def run_command(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
 ) -> None:
     """Do everything: from a source to tables, figures and a report in one folder, and print its path."""
     from bigbench_meta.cluster import on_cluster
@@ -146,7 +153,7 @@ def run_command(
         made = run(
             source, out=out, seed=seed, draws=draws, items=items, lengths=lengths, metrics_file=metrics_file,
             human=human, force=force, strict=strict,
-            ref=ref, cache_dir=cache_dir, offline=offline, progress=progress,
+            ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress,
         )  # fmt: skip
     for label, text in [
         *made.summary,

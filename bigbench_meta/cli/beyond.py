@@ -9,6 +9,7 @@ import click
 
 from bigbench_meta.cli.options import (
     cluster_option,
+    definitions_option,
     draws_option,
     items_option,
     json_option,
@@ -27,6 +28,7 @@ _VISION_SEED = 20261122
 @click.argument("source", default="ladder")
 @items_option
 @source_options
+@definitions_option
 @out_folder_options("bigbench-meta-mirage")
 @json_option
 def mirage_command(
@@ -36,6 +38,7 @@ def mirage_command(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
     out: Path,
     force: bool,
     as_json: bool,
@@ -50,7 +53,7 @@ def mirage_command(
     from bigbench_meta.jobs.experiments import write_mirage
     from bigbench_meta.jobs.given import read_given
     from bigbench_meta.loader import load_results
-    from bigbench_meta.loader.bigbench.definitions import task_definitions
+    from bigbench_meta.loader.bigbench.definitions import definitions_left_out, task_definitions
 
     check_run_folder(out, force=force)
     packaged = source == "ladder"
@@ -59,9 +62,11 @@ def mirage_command(
     if known is None and packaged:
         known = packaged_items()
     place = str(packaged_ladder()) if packaged else source
-    got = got_source(place, ref=ref, cache_dir=cache_dir, offline=offline)
+    got = got_source(place, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
     results = load_results(got, cache_dir=cache_dir)
-    definitions = None if isinstance(got, Path) else task_definitions(got)
+    counted = None if isinstance(got, Path) else task_definitions(got)
+    for note in () if isinstance(got, Path) else definitions_left_out(got):
+        say(note)
     settings = {
         "source": "the packaged model ladder" if packaged else results.source,
         "commit": results.commit,
@@ -69,7 +74,7 @@ def mirage_command(
         "problems": len(results.problems),
     }
     written, comparison = write_mirage(
-        results.frame, out, items=known, definitions=definitions, settings=settings, force=force
+        results.frame, out, items=known, definitions=counted, settings=settings, force=force
     )
     if not as_json:
         show_columns(comparison, title=f"Schaeffer et al. 2023, sec. 4, beside {settings['source']}")

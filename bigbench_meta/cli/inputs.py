@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bigbench_meta.cli.options import (
+    definitions_option,
     json_option,
     metric_option,
     out_file_options,
@@ -25,8 +26,11 @@ _MOST_TASKS = 10_000
 @click.command("fetch")
 @click.argument("source", default="github")
 @source_options
+@definitions_option
 @json_option
-def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, as_json: bool) -> None:
+def fetch_command(
+    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, definitions: bool, as_json: bool
+) -> None:
     """Get SOURCE (default: github) and print the folder or bare repository that holds it.
 
     SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, or a zip or tar archive.
@@ -39,7 +43,9 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
             f"{source} is a table of scores: there is nothing to fetch, give it to load, score, analyze or run"
         )
     with shown_progress() as progress:
-        checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
+        checkout = fetch(
+            source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress
+        )
     results = sum(entry.is_result for entry in checkout.entries)
     size = sum(entry.size for entry in checkout.entries)
     if as_json:
@@ -49,6 +55,7 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
             "commit": checkout.commit,
             "score_files": results,
             "task_files": len(checkout.entries) - results,
+            "task_files_left_out": checkout.definitions_left_out,
             "bytes": size,
             "skipped": [skipped._asdict() for skipped in checkout.skipped],
         }
@@ -56,6 +63,8 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
         return
     at = f" at commit {checkout.commit}" if checkout.commit else ""
     say(f"{checkout.source}{at}: {results} score files, {size} bytes, {len(checkout.skipped)} skipped")
+    if checkout.definitions_left_out:
+        say(f"{checkout.definitions_left_out} task definitions are left out; --definitions gets them")
     click.echo(checkout.root)
 
 

@@ -24,6 +24,9 @@ def source_options(command: Command) -> Command:
     return command
 
 
+definitions_option = click.option(
+    "--definitions", is_flag=True, help="Read task definitions (task.json) to count items, however large they are."
+)
 items_option = click.option(
     "--items", type=click.Path(path_type=Path), help="CSV file task, n_items[, subtask, family]: items a point."
 )

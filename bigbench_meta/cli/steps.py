@@ -56,7 +56,9 @@ def shown_progress() -> Iterator[Progress | None]:
         yield show
 
 
-def got_source(source: str, *, ref: str | None, cache_dir: Path | None, offline: bool) -> Checkout | Path:
+def got_source(
+    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, definitions: bool = False
+) -> Checkout | Path:
     """Return what the loader reads: the checkout of a source, or the path of a user's table."""
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loader import is_table
@@ -64,9 +66,11 @@ def got_source(source: str, *, ref: str | None, cache_dir: Path | None, offline:
     if is_table(source):
         if ref is not None:
             raise click.UsageError(f"--ref {ref}: {source} is a table, which has no versions")
+        if definitions:
+            raise click.UsageError(f"--definitions: {source} is a table, which has no task definitions")
         return Path(source)
     with shown_progress() as progress:
-        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
+        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress)
 
 
 def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mapping[str, object], force: bool) -> None:

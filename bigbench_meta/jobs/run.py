@@ -97,6 +97,7 @@ def run(
     ref: str | None = None,
     cache_dir: Path | None = None,
     offline: bool = False,
+    definitions: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Analyse a source and write everything that was found into ``out``, whole or not at all.
@@ -123,7 +124,7 @@ def run(
         file ``task`` (and ``metric``) with a column for each kind of rater, in the units of score files.
     strict : bool
         Fail at the first problem of the source instead of recording it.
-    ref, cache_dir, offline
+    ref, cache_dir, offline, definitions
         As in `bigbench_meta.fetch`.
     progress
         Called as ``progress(done, total, what)``.
@@ -157,8 +158,15 @@ def run(
     clock = _Clock(progress)
     rng = np.random.default_rng(seed)
     with clock.stage("load"):
-        results, kind, known_items, definitions, known_lengths = _load(
-            source, rng=rng, strict=strict, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress
+        results, kind, known_items, counted, known_lengths = _load(
+            source,
+            rng=rng,
+            strict=strict,
+            ref=ref,
+            cache_dir=cache_dir,
+            offline=offline,
+            definitions=definitions,
+            progress=progress,
         )
         items_table = known_items if items_given is None else items_given
         lengths_table = known_lengths if lengths_given is None else lengths_given
@@ -169,7 +177,7 @@ def run(
             rng=rng,
             draws=draws,
             items=items_table,
-            definitions=definitions,
+            definitions=counted,
             lengths=lengths_table,
             registry=registry,
             progress=progress,
@@ -182,7 +190,7 @@ def run(
         counts = _counts(results, analysis)
         provenance = _provenance(
             results, analysis, kind=kind, counts=counts,
-            arguments={"source": results.source, "ref": ref, "seed": seed, "draws": draws, "strict": strict,
+            arguments={"source": results.source, "ref": ref, "seed": seed, "draws": draws, "strict": strict, "definitions": definitions,
                        **{name: None if path is None else path.name
                           for name, path in (("items", items), ("lengths", lengths), ("metrics_file", metrics_file), ("human", human))}},
         ) | {"findings": list(sentences)}  # fmt: skip
@@ -202,13 +210,14 @@ def _load(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
     progress: Progress | None,
 ) -> tuple[Results, str, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
     """Load a source: results, kind, items behind its points, its task definitions, target lengths; None where unknown."""
     from bigbench_meta.experiments.ladder.packaged import packaged_items, packaged_ladder, packaged_lengths
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loader import is_table, load_results
-    from bigbench_meta.loader.bigbench.definitions import task_definitions
+    from bigbench_meta.loader.bigbench.definitions import definitions_left_out, task_definitions
     from bigbench_meta.report.section_experiments import PACKAGED_SOURCE
     from bigbench_meta.simulation.plan import TASK_PREFIX
     from bigbench_meta.simulation.repository import simulate
@@ -217,6 +226,8 @@ def _load(
         raise LoadError(
             f"{source}: is a table or comes with the package, which has no versions; leave ref={ref!r} away"
         )
+    if definitions and is_table(source):
+        raise LoadError(f"{source}: is a table, which has no task definitions; leave definitions=True away")
     if source == LADDER:
         results = load_results(fetch(str(packaged_ladder())), strict=strict, cache_dir=cache_dir)
         return replace(results, source=PACKAGED_SOURCE), "real", packaged_items(), None, packaged_lengths()
@@ -238,8 +249,9 @@ def _load(
         results = load_results(source, strict=strict)
         simulated = results.frame["task"].astype(str).str.startswith(TASK_PREFIX).any()
         return results, "simulated" if simulated else "user", None, None, None
-    checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
+    checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress)
     results = load_results(checkout, strict=strict, cache_dir=cache_dir)
+    results = replace(results, notes=(*results.notes, *definitions_left_out(checkout)))
     return results, "simulated" if _is_simulated(checkout) else "real", None, task_definitions(checkout), None
 
 

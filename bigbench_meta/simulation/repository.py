@@ -319,7 +319,7 @@ def _write_definition(folder: Path, task: Task) -> None:
         home = folder if len(task.leaves) == 1 else folder / leaf.partition(":")[2]
         home.mkdir(exist_ok=True)
         definition = {
-            "name": leaf,
+            "name": leaf.partition(":")[2] or leaf,
             "description": NOTICE,
             "keywords": ["simulated", "json", "multiple choice" if choice else "free response"],
             "metrics": official,

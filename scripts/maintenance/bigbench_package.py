@@ -156,9 +156,13 @@ def _reduced(definition: dict[str, Any]) -> dict[str, Any]:
 def _constants(content: bytes) -> tuple[dict[str, tuple[float, float]], str]:
     values: dict[str, Any] = {}
     for node in ast.parse(content).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id in {"SCORE_RANGES", "_DEFAULT_REGEX"}:
-                values[node.targets[0].id] = ast.literal_eval(node.value)
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(target, ast.Name)
+            and target.id in {"SCORE_RANGES", "_DEFAULT_REGEX"}
+        ):
+            values[target.id] = ast.literal_eval(node.value)
     ranges = {metric: (float(low), float(high)) for metric, (low, high) in values["SCORE_RANGES"].items()}
     return ranges, values["_DEFAULT_REGEX"]
 
@@ -171,9 +175,12 @@ def _declared(content: bytes) -> Iterator[Declared]:
             if isinstance(metric, ast.Constant):
                 low, high = (_number(given.get(name)) for name in ("low_score", "high_score"))
                 yield Declared(str(metric.value), low, high, _pattern(given.get("subtask_description")))
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if any(isinstance(target, ast.Attribute) and target.attr == "preferred_score" for target in node.targets):
-                yield Declared(str(node.value.value), math.nan, math.nan, ".*")
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and any(isinstance(target, ast.Attribute) and target.attr == "preferred_score" for target in node.targets)
+        ):
+            yield Declared(str(node.value.value), math.nan, math.nan, ".*")
 
 
 def _number(node: ast.expr | None) -> float:

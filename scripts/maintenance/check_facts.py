@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
+import datetime as dt
 import math
 import re
 import sys
@@ -64,7 +64,7 @@ class Check(NamedTuple):
     what: str
     n: int
     differences: list[str]
-    explained: list[str] = []
+    explained: tuple[str, ...] = ()
 
 
 def counted_tables(package: Package) -> list[Table]:
@@ -165,7 +165,7 @@ def check_registry(package: Package) -> list[Check]:
                 (explained if reason else ends).append(f"{said}: {reason}" if reason else said)
     return [
         Check("metrics.csv, direction of preferred metrics", len(pairs), directions + low_above),
-        Check("metrics.csv, ranges of JSON metrics", 2 * len(package.ranges), ends, explained),
+        Check("metrics.csv, ranges of JSON metrics", 2 * len(package.ranges), ends, tuple(explained)),
     ]
 
 
@@ -247,7 +247,7 @@ def page(package: Package, checks: list[Check], *, checksum: str) -> Iterable[st
     }
     yield "# Packaged facts against their source"
     yield ""
-    yield f"Output of `scripts/maintenance/check_facts.py` on {datetime.datetime.now(datetime.UTC).date().isoformat()}."
+    yield f"Output of `scripts/maintenance/check_facts.py` on {dt.datetime.now(dt.UTC).date().isoformat()}."
     yield f"Source: the archive `bigbench-{VERSION}.tar.gz` of the Python Package Index (Apache-2.0), SHA-256"
     yield f"`{checksum}`" + (", the expected one." if checksum == SHA256 else f", **expected `{SHA256}`**.")
     yield ""
