@@ -128,6 +128,12 @@ def theory_command(
     help="What the token metrics count.",
 )
 @click.option(
+    "--output-regex",
+    default="",
+    metavar="REGEX",
+    help="Score the first match in each output that is not of a full log; bigbench for BIG-bench's default (default: the output as it is).",
+)
+@click.option(
     "--workers", type=click.IntRange(min=-1), default=1, show_default=True, help="Processes; -1 for all cores."
 )
 @cluster_option
@@ -140,6 +146,7 @@ def rescore_command(
     logs: tuple[Path, ...],
     metrics: tuple[str, ...],
     tokens: Literal["word", "character"],
+    output_regex: str,
     workers: int,
     cluster: str | None,
     out: Path,
@@ -161,6 +168,7 @@ def rescore_command(
             out,
             metrics=metrics or None,
             unit=tokens,
+            output_regex=output_regex,
             workers=-1 if cluster else workers,
             force=force,
             progress=progress,

@@ -143,19 +143,23 @@ def check_registry(package: Package) -> list[Check]:
     """Check directions and ranges of the metric registry against declared low and high scores."""
     with (DATA / "metrics.csv").open(encoding="utf-8", newline="") as stream:
         rows = {(row["metric"], row["task"]): row for row in csv.DictReader(stream)}
-    pairs = {(each.metric, task): each for task, declared in package.declared.items() for each in declared}
-    pairs |= {(leaf.preferred, leaf.task): None for leaf in package.leaves}  # type: ignore[misc]
+    declared = [(each, task) for task, calls in package.declared.items() for each in calls]
+    pairs = sorted(
+        {(each.metric, task) for each, task in declared} | {(leaf.preferred, leaf.task) for leaf in package.leaves}
+    )
     directions = []
-    for metric, task in sorted(pairs):
+    for metric, task in pairs:
         row = rows.get((metric, task)) or rows.get((metric, ""))
-        if row is None or row["direction"] != "higher":
-            directions.append(
-                f"{metric} of {task}: preferred, so higher is better; packaged {row and row['direction']}"
-            )
+        packaged = "no row" if row is None else row["direction"]
+        if packaged != "higher":
+            directions.append(f"{metric} of {task}: preferred, so higher is better; packaged {packaged}")
     low_above = [
-        f"{m} of {t}: low {d.low} is not below high {d.high}" for (m, t), d in pairs.items() if d and d.low >= d.high
+        f"{each.metric} of {task}: low {each.low} is not below high {each.high}"
+        for each, task in declared
+        if each.low >= each.high
     ]
-    ends, explained = [], []
+    ends: list[str] = []
+    explained: list[str] = []
     for metric, declared_ends in sorted(package.ranges.items()):
         for name, end in zip(("low", "high"), declared_ends, strict=True):
             text = rows[metric, ""][name] if (metric, "") in rows else ""

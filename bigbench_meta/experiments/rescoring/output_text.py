@@ -17,7 +17,7 @@ DEFAULT_REGEX = r"[^\.\?\!\;\n]+"
 DEFAULT_WORD = "bigbench"
 
 
-def output_regex(text: str) -> re.Pattern[str]:
+def compile_regex(text: str) -> re.Pattern[str]:
     """Compile an expression for outputs; the word ``bigbench`` stands for `DEFAULT_REGEX`.
 
     Raises
@@ -27,7 +27,7 @@ def output_regex(text: str) -> re.Pattern[str]:
 
     Examples
     --------
-    >>> first_match(" 42. And so on", output_regex("bigbench"))
+    >>> first_match(" 42. And so on", compile_regex("bigbench"))
     ' 42'
     """
     try:
