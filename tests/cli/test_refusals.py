@@ -58,7 +58,7 @@ CASES = [
     ("run --source table.csv --out OUT --items wrong.csv", 1, ["wrong.csv", "missing", "expected task, n_items"]),
     ("run --source table.csv --out OUT --lengths wrong.csv", 1, ["wrong.csv", "missing", "expected task, target_length"]),
     ("run --source table.csv --out OUT --metrics-file wrong.csv", 1, ["wrong.csv", "missing", "expected"]),
-    ("run --source table.csv --out OUT --human noise.pkl", 1, ["noise.pkl", "is the instruction", "expected a pickle of dicts of numbers"]),
+    ("run --source table.csv --out OUT --human noise.pkl", 1, ["noise.pkl", "is the instruction", "expected a pickle of rater -> task -> metric -> number"]),
     *(
         (f"{command} --out {out} --force", 1, [out, fault, "hoose another --out"])
         for command in ("run --source table.csv", "theory", "vision", "rescore outputs.jsonl", "predictions")

@@ -129,3 +129,28 @@ def test_a_definition_larger_than_the_limit(tmp_path, monkeypatch):
     write(tmp_path, "odd", {"examples": [{"input": "a"}]})
     (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
     assert row["reason"] == "30 bytes, at most 20 are read"
+
+
+def test_definitions_that_were_left_out_are_said(tmp_path, monkeypatch):
+    """Too large to be read unasked: a run says so on its page, counts from what is packaged, and reads them if told to."""
+    made = bm.simulate(tmp_path / "repository", rng=np.random.default_rng(7), tasks=1)
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.SMALL_DEFINITIONS", 0)
+    sources = {}
+    for options in ((), ("--definitions",)):
+        out = tmp_path / f"out{len(options)}"
+        arguments = ["run", "--source", str(made.path), "--draws", "19", "--out", str(out), *options]
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        provenance = json.loads((out / "provenance.json").read_text())
+        notes = [note for note in provenance["notes"] if "task definitions were not read" in note]
+        assert len(notes) == 1 - len(options)
+        assert provenance["arguments"]["definitions"] is bool(options)
+        sources[options] = set(pd.read_csv(out / "tables" / "curves.csv")["items_source"].dropna())
+    assert "task.json" not in sources[()]
+    assert "task.json" in sources["--definitions",]
+    table = tmp_path / "own.csv"
+    table.write_text("task,metric,family,model,scale,score\nt,bleu,F,a,1e6,1\n")
+    for command in (["analyze", str(table)], ["run", "--source", str(table), "--out", str(tmp_path / "x")]):
+        refused = CliRunner().invoke(main, [*command, "--definitions"])
+        assert refused.exit_code
+        assert "is a table, which has no task definitions" in refused.output
