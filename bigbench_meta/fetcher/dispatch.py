@@ -63,7 +63,7 @@ def fetch(
         Never open a socket; raise if that means that the source cannot be had.
     definitions
         Get the ``task.json`` files too, in which the items of each task are counted. The package has counted those of
-        BIG-bench, which are 1.74 GB (389 MB packed): they are never downloaded unasked. Definitions on this machine are
+        BIG-bench, which are 1.74 GB: they are never downloaded unasked. Definitions on this machine are
         read unasked if they are together no larger than 64 MiB. How many were left out is in ``definitions_left_out``.
     progress
         Told how far long work is.
