@@ -204,15 +204,13 @@ def _check_size(path: Path, unpacked: int) -> None:
 
 def _write_commit(path: Path, members: list[_Member], repository: Path, progress: Progress | None) -> str:
     """Stream members into ``git fast-import`` as one commit that depends on their names and contents alone."""
-    with plumbing.scratch() as errors:
-        process = plumbing.start(
-            repository,
-            ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--done"],
-            stdin=subprocess.PIPE,
-            stderr=errors,
-        )
+    arguments = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--done"]
+    with (
+        plumbing.scratch() as errors,
+        plumbing.started(repository, arguments, stdin=subprocess.PIPE, stderr=errors) as process,
+    ):
         assert process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # git has ended, and says why
             for number, member in enumerate(members, start=1):
                 _write_blob(path, member, process.stdin, mark=number)
                 if progress is not None:
@@ -222,15 +220,7 @@ def _write_commit(path: Path, members: list[_Member], repository: Path, progress
                 process.stdin.write(b"M 100644 :%d %s\n" % (number, plumbing.quoted(member.path.encode())))
             process.stdin.write(b"done\n")
             process.communicate()
-        except BrokenPipeError:
-            process.wait()
-        finally:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                with suppress(BrokenPipeError):  # what is left for a git that has gone
-                    if stream is not None:
-                        stream.close()
+        process.wait()
         said = plumbing.words(errors)
     commit = plumbing.resolve_commit(repository, "refs/heads/fetched")
     if process.returncode or commit is None:

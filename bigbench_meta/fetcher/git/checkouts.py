@@ -31,7 +31,7 @@ from bigbench_meta.fetcher.checkout import (
     is_text,
 )
 from bigbench_meta.fetcher.folders import list_folder
-from bigbench_meta.fetcher.git import local, objects, plumbing, remote
+from bigbench_meta.fetcher.git import local, objects, plumbing, processes, remote
 from bigbench_meta.fetcher.git.refs import listed, look_up
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
         except plumbing.CommandError as err:
             raise FetchError(
                 f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history, and room for it: "
-                + plumbing.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
+                + processes.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
             ) from err
         heads: dict[str, str] = {}
         for object_id, _, name in (line.partition(" ") for line in found.split("\n")[:-1]):
