@@ -165,8 +165,9 @@ def _started(
             pipe = stack.enter_context(pipe_of_ours())
             # GitPython passes the whole environment on, and to git some variables say something even if they are empty.
             line = command(arguments, pipe=pipe, without=unwanted)
-            from git import Git
-            from git.exc import GitCommandNotFound, UnsafeOptionError, UnsafeProtocolError
+            with _without_variables_of_git():  # it runs `git version` when imported
+                from git import Git
+                from git.exc import GitCommandNotFound, UnsafeOptionError, UnsafeProtocolError
         except ImportError as err:  # GitPython looks for git when imported
             raise FetchError(f"git could not be started ({str(err).splitlines()[0]}); {NO_GIT}") from err
         try:
@@ -192,6 +193,16 @@ def _started(
             yield process.proc
         finally:
             end(process.proc)
+
+
+@contextmanager
+def _without_variables_of_git() -> Iterator[None]:
+    """Take git's variables out of the environment within the block: one of them lets git write a trace to any file."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GIT_")}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _environment(repository: Path, url: str) -> tuple[dict[str, str], list[str]]:

@@ -285,6 +285,16 @@ def test_variables_that_count_even_if_empty(repository: Path, tmp_path: Path, mo
     assert (seen["GIT_DIR"], seen["GIT_SSL_CAINFO"]) == (str(tmp_path), "/some/authorities")
 
 
+def test_no_git_writes_the_traces_that_the_environment_asks_for(repository: Path, tmp_path: Path) -> None:
+    """Neither ours nor GitPython's, which looks for git when it is imported: a new process, of a server and of a clone."""
+    traces = {name: str(tmp_path / name) for name in ("GIT_TRACE", "GIT_TRACE2", "GIT_TRACE_SETUP", "GIT_TRACE_CURL")}
+    code = "import sys, bigbench_meta as bm\nfor source in sys.argv[2:]: bm.fetch(source, cache_dir=sys.argv[1])"
+    with http_server(tmp_path) as base:
+        arguments = [str(tmp_path / "cache"), str(repository), f"{base}/clone/.git"]
+        subprocess.run([sys.executable, "-c", code, *arguments], env={**os.environ, **traces}, check=True)
+    assert [name for name in traces if (tmp_path / name).exists()] == []
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [
