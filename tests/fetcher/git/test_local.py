@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from git_server import git, write
+from git_server import git, make_clone, write
 
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
@@ -88,6 +89,76 @@ def test_heads_that_are_damaged(folder: Path, tmp_path: Path, head: bytes) -> No
     (folder / ".git/HEAD").write_bytes(head)
     with pytest.raises(SourceError, match=r"folder/\.git: its HEAD is damaged; expected an object id or .*give a full"):
         fetch(folder, cache_dir=tmp_path / "cache")
+
+
+SECRET = "root:secret:0:0"
+
+
+@pytest.mark.parametrize("linked", ["refs", "refs/heads", "refs/heads/team", "refs/tags"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_refs_behind_a_link(tmp_path: Path, linked: str, *, bare: bool) -> None:
+    """A link among the folders of refs is not followed: neither content nor names of outside files are in a message."""
+    clone = make_clone(tmp_path / "clone")
+    commit = git(clone, "rev-parse", "HEAD")
+    git(tmp_path, "clone", "-q", "--bare", str(clone), "bare")
+    folder = tmp_path / "bare" if bare else clone
+    git_dir = folder if bare else folder / ".git"
+    outside = write(tmp_path / "outside", {name: SECRET.encode() for name in ("heads/team/name", "team/name", "name")})
+    shutil.rmtree(git_dir / linked, ignore_errors=True)
+    (git_dir / linked).symlink_to(outside)
+    name = {"refs": "heads/team/name", "refs/heads": "heads/team/name", "refs/tags": "tags/name"}.get(
+        linked, f"{linked[5:]}/name"
+    )
+    (git_dir / "HEAD").write_text(f"ref: refs/{name}\n")
+    for ref in (None, name.partition("/")[2]):
+        with pytest.raises(
+            SourceError, match=rf"{linked}: is a link where a repository keeps its refs.*full commit id"
+        ) as caught:
+            fetch(folder, ref=ref, cache_dir=tmp_path / "cache")
+        assert "secret" not in str(caught.value)
+    assert fetch(folder, ref=commit, cache_dir=tmp_path / "cache").commit == commit
+
+
+@pytest.mark.parametrize("place", ["HEAD", "refs/heads/main", "packed-refs", "commondir"])
+def test_files_of_refs_that_are_links(tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A link in the place of HEAD, a ref, the packed refs or the common folder shows nothing of what it leads to."""
+    folder = make_clone(tmp_path / "clone")
+    commit = git(folder, "rev-parse", "HEAD")
+    (tmp_path / "outside").write_text(f"{commit} {SECRET}\n" if place == "packed-refs" else SECRET)
+    (folder / ".git" / place).unlink(missing_ok=True)
+    (folder / ".git" / place).symlink_to(tmp_path / "outside")
+    try:
+        fetch(folder, cache_dir=tmp_path / "cache")
+    except SourceError as err:
+        assert "secret" not in str(err)  # noqa: PT017 - either is right
+    assert "secret" not in caplog.text
+    assert fetch(folder, ref=commit, cache_dir=tmp_path / "cache").commit == commit
+
+
+def test_damaged_refs_are_not_quoted(tmp_path: Path) -> None:
+    """What is not known to be a ref could be the content of any file, put there under a second name of it."""
+    folder = make_clone(tmp_path / "clone")
+    for place in ("refs/heads/main", "packed-refs"):
+        (folder / ".git" / place).write_text(SECRET)
+        with pytest.raises(SourceError, match=f"{place}.* is damaged; expected an object id") as caught:
+            fetch(folder, cache_dir=tmp_path / "cache")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("linked", ["info", "info/alternates"])
+def test_a_list_of_lenders_that_is_a_link(tmp_path: Path, linked: str) -> None:
+    """Git would quote lines of a list of borrowed folders that lead nowhere: one that is a link is refused."""
+    folder = make_clone(tmp_path / "clone")
+    outside = write(tmp_path / "outside", {"alternates": f"{SECRET}\n".encode()})
+    place = folder / ".git/objects" / linked
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.symlink_to(outside if linked == "info" else outside / "alternates")
+    with pytest.raises(
+        SourceError, match=rf"objects/{linked}: is a link where git looks .*: make a full clone"
+    ) as caught:
+        fetch(folder, cache_dir=tmp_path / "cache")
+    assert "secret" not in str(caught.value)
 
 
 def test_head_that_is_a_pipe(folder: Path, tmp_path: Path) -> None:
