@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import FetchError, IntegrityError
 from bigbench_meta.fetcher import zip_end
-from bigbench_meta.fetcher.checkout import LINK, OUTSIDE, Skipped, check_path, choose, escapes, is_text
+from bigbench_meta.fetcher.checkout import LINK, OUTSIDE, Skipped, check_count, check_path, choose, escapes, is_text
 from bigbench_meta.fetcher.git import plumbing
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def _import(path: Path, members: list[_Member], repository: Path, progress: Prog
             check_path(member.path, where=str(path))
     inside = [m for m in members if ".git" not in m.path.split("/")]
     chosen, left_out = choose(m.path for m in inside)
+    check_count(len(chosen), where=str(path))
     skipped = [Skipped(name, OUTSIDE) for name in left_out]
     skipped += [
         Skipped(m.path if is_text(m.path) else ascii(m.path), m.problem)

@@ -26,6 +26,7 @@ from bigbench_meta.fetcher.checkout import (
     Entry,
     Skipped,
     blob_id,
+    check_count,
     check_path,
     choose,
     is_text,
@@ -244,6 +245,7 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
             f"or lack them: make a full clone; else remove {bare} and fetch again"
         ) from err
     chosen, left_out = choose(item.path for item in items)
+    check_count(len(chosen), where=f"{source} at {commit}")
     skipped = [Skipped(path, OUTSIDE) for path in left_out]
     files: dict[str, str] = {}
     for item in items:

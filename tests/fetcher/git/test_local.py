@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from git_server import git, make_clone, write
@@ -13,9 +13,6 @@ from git_server import git, make_clone, write
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
 from bigbench_meta.fetcher.git import plumbing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sparse files and pipes")
 RESULT = "tense/results/scores_a.json"
@@ -219,6 +216,36 @@ def test_a_commit_of_a_billion_files(tmp_path: Path) -> None:
     nested(folder, levels=9, width=10)
     with pytest.raises(FetchError, match=r"refused, it lists more than 1000000 files .*check where it comes from"):
         fetch(folder, cache_dir=tmp_path / "cache")
+
+
+def test_a_hundred_thousand_names_of_ten_objects(tmp_path: Path) -> None:
+    """Names are counted, not objects: 100,000 of one file are listed, more are refused before a size is asked for."""
+    folder = write(tmp_path / "folder", {RESULT: b"{}"})
+    nested(folder, levels=5, width=10)
+    assert len(fetch(folder, cache_dir=tmp_path / "cache").entries) == 100_000
+    nested(folder, levels=6, width=8)
+    with pytest.raises(
+        FetchError, match=r"refused, it holds 262144 score and task files; expected at most 100000,.*part of"
+    ):
+        fetch(folder, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["clone", "folder", "tar"])
+def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The same limit for every kind of source, to the file."""
+    files = {f"t/results/scores_{number}.json": b"{}" for number in range(4)} | {"t/task.json": b"{}", "x/other": b""}
+    source = write(tmp_path / "source", files)
+    if kind == "clone":
+        source = make_clone(tmp_path / "clone", files)
+    elif kind == "tar":
+        source = Path(shutil.make_archive(str(tmp_path / "source"), "tar", source))
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.MAX_ENTRIES", 5)
+    assert len(fetch(source, cache_dir=tmp_path / "cache").entries) == 5
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.MAX_ENTRIES", 4)
+    with pytest.raises(
+        FetchError, match=r"(source|clone|tar).*: refused, it holds 5 score and task files; expected at most 4,"
+    ):
+        fetch(source, cache_dir=tmp_path / "other")
 
 
 def test_long_paths_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
