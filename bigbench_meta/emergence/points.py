@@ -81,7 +81,12 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     new_point[1:] = (row_scale[1:] != row_scale[:-1]) | (row_curve[1:] != row_curve[:-1])
     point_start = np.flatnonzero(new_point)
     n_rows = np.diff(point_start, append=len(row_scale))
-    point_score = np.add.reduceat(row_score, point_start) / n_rows
+    with np.errstate(over="ignore"):
+        point_score = np.add.reduceat(row_score, point_start) / n_rows
+        if np.isinf(point_score).any():  # repeats whose sum is beyond any float have a mean all the same
+            point_score = np.where(
+                np.isinf(point_score), np.add.reduceat(row_score / np.repeat(n_rows, n_rows), point_start), point_score
+            )
     n_scales = np.bincount(row_curve[point_start], minlength=n_curves)
 
     curves = pd.DataFrame()

@@ -16,10 +16,11 @@ from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.guards import keep_whole
 from bigbench_meta.export.paper_tables import latex_text, markdown_text
 from bigbench_meta.export.query import select, sql
+from bigbench_meta.export.run_folder import write_run_folder
 from bigbench_meta.export.table_bytes import csv_bytes, parquet_bytes, sorted_by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -116,14 +117,15 @@ def export_records(
     query: Sequence[str] = (),
     force: bool = False,
 ) -> list[Path]:
-    """Write RESULTS as Every Eval Ever records into the folder ``out``, a sidecar beside each.
+    """Write RESULTS as Every Eval Ever records into the folder ``out``, all of them or none, and return their paths.
 
-    The records carry the time given in the environment variable ``SOURCE_DATE_EPOCH``, else the present.
+    The folder gets a ``provenance.json`` that lists them, as an output of `run` does. The records carry the time given in the
+    environment variable ``SOURCE_DATE_EPOCH``, else the present.
 
     Raises
     ------
     OutputError
-        If no row fits the query or a file cannot be written.
+        If no row fits the query, or the folder is not ours to write (see `write_run_folder`) or cannot be written.
     """
     now = os.environ.get("SOURCE_DATE_EPOCH") or str(int(time.time()))
     if not now.isdigit():
@@ -132,9 +134,9 @@ def export_records(
     source, kind = str(provenance.get("source", "unknown")), str(provenance.get("kind", "unknown"))
     records = every_eval_ever(rows, source=source, retrieved=int(now), kind=kind)
     about = {"table": "results", "query": list(query), "format": "every-eval-ever", "left_out": records.left_out}
-    files = {out / name: content for name, content in records.files.items()}
-    _refuse_links(out, files)
-    return write_exports(files, about=about, provenance=provenance, force=force)
+    record = {**about, "written_by": f"bigbench-meta {__version__}", "run": _of_run(provenance)}
+    written = write_run_folder(out, tables={}, files=records.files, provenance=record, force=force)
+    return [written / name for name in records.files]
 
 
 def write_exports(
@@ -168,7 +170,7 @@ def write_exports(
             "sha256": hashlib.sha256(content).hexdigest(),
             "written_by": f"bigbench-meta {__version__}",
             **about,
-            "run": {name: value for name, value in provenance.items() if name != "files"},
+            "run": _of_run(provenance),
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,11 +208,8 @@ def _check_targets(targets: Sequence[Path], *, force: bool) -> None:
         raise OutputError(f"{some} already exists. Give --force to replace it, or another --out")
 
 
-def _refuse_links(out: Path, files: Iterable[Path]) -> None:
-    """Refuse links below ``out``: they could lead out of it."""
-    for place in sorted({parent for path in files for parent in path.parents if out in parent.parents}):
-        if os.path.islink(place):  # noqa: PTH114 - False, not an error, where a name is too long
-            raise OutputError(f"{place} is a link, which could lead out of {out}. Remove it or choose another --out")
+def _of_run(provenance: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in provenance.items() if name != "files"}
 
 
 def _json(record: Mapping[str, object]) -> bytes:

@@ -26,6 +26,9 @@ _GIT_FOLDER = re.compile(r"(?:^|/)\.git(?:/|\Z)", re.IGNORECASE)
 _TASKS_FOLDER = "benchmark_tasks"
 # Windows would translate the ends of lines; a pipe that took the place of a file would be waited for.
 _AS_IT_IS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+# Ten times the files of all of BIG-bench. A few small objects can stand under any number of names: 100,000 names of one score
+# file take 20 seconds of a processor and 0.6 GB to load, and each further one as much again.
+MAX_ENTRIES = 100_000
 LINK = "is a symbolic link; links are not followed"
 SUBMODULE = "is a submodule, which is never fetched: give its own repository as a source"
 POINTER = (
@@ -240,6 +243,21 @@ def choose(paths: Iterable[str]) -> tuple[set[str], dict[str, str]]:
         if _TASKS_FOLDER in path.split("/")[:-1] or any(parent in homes for parent in _parents(path))
     }
     return kept | belonging, left_out
+
+
+def check_count(count: int, *, where: str) -> None:
+    """Refuse a source with more entries than ``MAX_ENTRIES``.
+
+    Raises
+    ------
+    FetchError
+        Naming the source and both numbers.
+    """
+    if count > MAX_ENTRIES:
+        raise FetchError(
+            f"{where}: refused, it holds {count} score and task files; expected at most {MAX_ENTRIES}, ten times those of "
+            "BIG-bench: check where it comes from, or give a folder with a part of it"
+        )
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import archives
 from bigbench_meta.fetcher.addresses import as_url, check_ref, local_path
-from bigbench_meta.fetcher.cache import cache_folder
+from bigbench_meta.fetcher.cache import cache_folder, remove_stale_attempts
 from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, without_large_definitions, without_pointers
 from bigbench_meta.fetcher.folders import list_folder
 from bigbench_meta.fetcher.git import checkouts
@@ -86,6 +86,7 @@ def fetch(
     if ref is not None:
         check_ref(ref)
     cache = cache_folder(cache_dir)
+    remove_stale_attempts(cache)
     manifest = read_manifest()
     github = source == "github"
     text = manifest.repository if github else os.fspath(source)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SHOWN = 80  # characters of a name that a message quotes; a file may hold names of a megabyte
+_SCALE = "$.model.flop_matched_non_embedding_params"
 _EXPECTED_FILE = "a score file results/scores_*.json of a task"
 
 
@@ -181,11 +182,13 @@ def _read(checkout: Checkout, entries: Sequence[Entry]) -> Loaded:
     from bigbench_meta.loader.bigbench.reading import read_score_files
     from bigbench_meta.loader.columns import Loaded, Problem
     from bigbench_meta.loader.look_alikes import look_alikes
+    from bigbench_meta.loader.scales import models_of_several_scales
 
     columns = read_score_files(checkout, entries)
     frame, repeats = assemble(columns)
     skipped = [Problem(path, "$", f"not read: {reason}", _EXPECTED_FILE, "no row") for path, reason in checkout.skipped]
-    problems = sorted([*skipped, *columns.problems, *repeats, *look_alikes(frame)], key=lambda problem: problem.file)
+    of_names = [*look_alikes(frame), *models_of_several_scales(frame, where=_SCALE)]
+    problems = sorted([*skipped, *columns.problems, *repeats, *of_names], key=lambda problem: problem.file)
     return Loaded(frame, problems, len(entries), columns.on_disk)
 
 
@@ -201,12 +204,14 @@ def _results(
     import numpy as np
     import pandas as pd
 
+    from bigbench_meta.loader.scales import models_of_one_scale
     from bigbench_meta.schema import PROBLEMS
 
     problems = loaded.problems
     if strict and problems:
         raise LoadError(_one_line(problems[0], of=len(problems)))
-    for note in loaded.notes:
+    notes = (*loaded.notes, *models_of_one_scale(loaded.frame))
+    for note in notes:
         log.info("%s", note)
     frame = _selected(loaded.frame, selection)
     explained = np.array([problem.numbers for problem in problems], dtype=np.int64)
@@ -223,7 +228,7 @@ def _results(
             f"{counts.not_selected} not selected; this is a fault of this package, please report it with the files"
         )
     table = pd.DataFrame([problem[:-1] for problem in problems], columns=PROBLEMS.names, dtype="str")
-    return Results(frame, table, explained, counts, source, commit, loaded.notes)
+    return Results(frame, table, explained, counts, source, commit, notes)
 
 
 def _entries_of(checkout: Checkout, tasks: Sequence[str] | None) -> list[Entry]:

@@ -14,6 +14,7 @@ from bigbench_meta.facts.metrics import alias_taken, aliases_among
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loader.columns import Loaded, Problem
 from bigbench_meta.loader.look_alikes import look_alikes
+from bigbench_meta.loader.scales import models_of_several_scales
 from bigbench_meta.schema import RESULTS, validate
 from bigbench_meta.table_files import Cell, cells_of, csv_text, parquet_table, parsed
 from bigbench_meta.values import as_number, is_text, shown
@@ -229,6 +230,7 @@ def _table(
     if other:
         notes.append(f"{file}: columns that mean nothing here are ignored: {', '.join(other)}")
     problems += look_alikes(validate(frame, RESULTS), place="column {}".format)
+    problems += models_of_several_scales(frame, where="column scale")
     return Loaded(frame, problems, 1, on_disk, tuple(notes))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -194,9 +196,71 @@ def test_records_do_not_follow_a_link_out_of_their_folder(tmp_path, results):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "data").symlink_to(tmp_path / "theirs")
-    with pytest.raises(OutputError, match=r"is a link"):
+    with pytest.raises(OutputError, match=r"is not empty and was not made by"):
         export.export_records(results, out=tmp_path / "out", provenance={}, force=True)
     assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_records_are_a_set_whole_or_absent(tmp_path, results, monkeypatch):
+    """A write that fails at any of them leaves none, or the earlier set; with force a smaller set leaves none of the larger."""
+    out = tmp_path / "out"
+    real, left = Path.write_bytes, 5
+
+    def write(path, content):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(OutputError, match=r"No space left.*Nothing was left half-written"):
+            export.export_records(results, out=out, provenance={})
+    assert list(tmp_path.iterdir()) == []
+    paths = export.export_records(results, out=out, provenance={"source": "s", "files": ["x"]})
+    assert len(paths) == 12
+    assert all(path.is_file() for path in paths)
+    record = json.loads((out / "provenance.json").read_text())
+    assert (record["made_by"], record["run"], record["left_out"]) == (
+        "bigbench_meta",
+        {"source": "s"},
+        {"direction unknown": 0, "no score": 0},
+    )
+    assert len(record["files"]) == 13
+    with pytest.raises(OutputError, match="Give --force"):
+        export.export_records(results, out=out, provenance={})
+    fewer = export.export_records(results, out=out, provenance={}, query=["family=GPT"], force=True)
+    assert set(out.rglob("*.json")) == {*fewer, out / "provenance.json"}
+    assert 0 < len(fewer) < 12
+
+
+@pytest.mark.parametrize("moment", [0, 5, 12, 13])
+def test_records_killed_between_two_of_them(tmp_path, results, moment):
+    """Killed at any file, the folder is absent; the next export removes what was left."""
+    results.to_parquet(tmp_path / "results.parquet")
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+import pandas as pd
+from bigbench_meta import export
+real, left = Path.write_bytes, {moment}
+def write(path, content):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, content)
+frame = pd.read_parquet(sys.argv[1] + "/results.parquet")
+Path.write_bytes = write
+export.export_records(frame, out=Path(sys.argv[1]) / "out", provenance={{}})
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True)
+    assert done.returncode == (-signal.SIGKILL if moment < 13 else 0), done.stderr
+    assert (tmp_path / "out").exists() == (moment >= 13)
+    if moment < 13:
+        assert len(export.export_records(results, out=tmp_path / "out", provenance={})) == 12
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "results.parquet"}
 
 
 def test_records_of_models_named_like_devices_have_other_names(results):

@@ -12,6 +12,7 @@ import os
 import pkgutil
 import random
 import resource
+import signal
 import sys
 import threading
 import time
@@ -70,6 +71,7 @@ def answer(child: Callable[..., int]) -> None:
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
             os._exit(child(**request))
         with suppress(PermissionError, ProcessLookupError):  # whoever of the two comes first: the group is there
             os.setpgid(pid, pid)

@@ -131,6 +131,18 @@ def test_curves_are_drawn_on_a_log_axis_with_m_in_the_legend(ax, results):
     assert [line.get_label() for line in ax.lines] == ["BIG-G T=0 (M = 6)", "GPT (M = 6)"]
 
 
+@pytest.mark.parametrize("which", ["one", "all"])
+def test_scores_that_matplotlib_cannot_place(ax, results, which):
+    """Scores beyond 1e100 are counted in the legend and not drawn: the figure is drawn without a warning."""
+    rows = results[(results["task"] == "straight") & results["is_preferred"] & (results["family"] == "GPT")]
+    large = rows["score"].where((rows["scale"] < rows["scale"].max()) & (which == "one"), 1.7e308)
+    figures.curve(rows.assign(score=large), ax)
+    ax.figure.canvas.draw()
+    count = 1 if which == "one" else 6
+    assert ax.lines[0].get_label() == f"GPT (M = 6, {count} scores too large to draw)"
+    assert np.isfinite(ax.lines[0].get_ydata()).sum() == 6 - count
+
+
 def test_families_keep_apart_without_colour():
     """Any two of eight families differ in marker or dash, so grey print keeps them apart."""
     from bigbench_meta.figures.style import looks

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -277,3 +279,25 @@ def test_a_place_where_nothing_can_be_made_is_refused_first(tmp_path):
     with pytest.raises(OutputError, match="file is a file, so"):
         run("no-such-source", out=tmp_path / "file" / "deeper" / "out", draws=DRAWS)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_scores_near_the_largest_float_give_no_warning(tmp_path):
+    """A whole run says nothing of overflow: curves of such scores are not tested, with the reason, and not drawn there."""
+    rows = ["task,metric,family,model,scale,score"]
+    rows += [
+        f"a,bleu,F,m{n},1e{6 + n},{score}" for n, score in enumerate(["1e308", "-1e308", "1e308", "1.7e308", "1.7e308"])
+    ]
+    rows += ["a,bleu,F,m5,1e10,1.7e308", *(f"b,exact_str_match,F,m{n},1e{6 + n},1e308" for n in range(5))]
+    rows += [f"c,exact_str_match,F,m{n},1e{6 + n},{score}" for n, score in enumerate([0, 0.1, 0.2, 0.8, 0.9])]
+    (tmp_path / "large.csv").write_text("\n".join(rows) + "\n")
+    arguments = ["run", "--source", str(tmp_path / "large.csv"), "--draws", "19", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-W", "always::RuntimeWarning", "-m", "bigbench_meta", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Warning" not in done.stderr
+    curves = pd.read_csv(tmp_path / "out/tables/curves.csv").set_index("task")
+    assert (curves.loc[["a", "b"], "not_tested"] == "scores too large").all()
+    assert curves.loc["c", "emergence_score"] == pytest.approx(9.0)

@@ -94,8 +94,8 @@ def prepare_curves(
     """Return the keys of all curves of a RESULTS frame, in key order, and the curves ready for inference.
 
     Repeats are averaged as for the emergence score. A curve is refused, with its reason, if it is derived or an
-    aggregate, has a score that is not a number or belongs to no scale, fewer than `MIN_SCALES` scales, or a metric of
-    unknown direction (nothing is flipped on a guess).
+    aggregate, has a score that is not a number, is beyond `LARGEST_SCORE` or belongs to no scale, fewer than `MIN_SCALES`
+    scales, or a metric of unknown direction (nothing is flipped on a guess).
     """
     points = curve_points(frame)
     keys = points.curves
@@ -124,6 +124,10 @@ def prepare_curves(
     return keys, curves
 
 
+# Fits square scores and add the squares up: far below the root of the largest float, and far above any metric's values.
+LARGEST_SCORE = 1e100
+
+
 def _refusal(metric: str, *, scale: Vector, score: Vector, direction: str, is_aggregate: bool, unplaced: bool) -> str:
     if metric == DERIVED_METRIC:
         return "derived metric"
@@ -133,6 +137,8 @@ def _refusal(metric: str, *, scale: Vector, score: Vector, direction: str, is_ag
         return "too few scales"
     if unplaced or not np.isfinite(score).all() or not (scale > 0).all():
         return "missing values"
+    if np.abs(score).max() > LARGEST_SCORE:
+        return "scores too large"
     if direction == "unknown":
         return "direction of the metric unknown"
     return ""

@@ -25,6 +25,7 @@ from bigbench_meta.fetcher.checkout import (
     Entry,
     Skipped,
     blob_id,
+    check_count,
     check_path,
     choose,
     is_result_path,
@@ -32,7 +33,7 @@ from bigbench_meta.fetcher.checkout import (
     without_definitions,
 )
 from bigbench_meta.fetcher.folders import list_folder
-from bigbench_meta.fetcher.git import local, objects, plumbing, remote
+from bigbench_meta.fetcher.git import local, objects, plumbing, processes, remote
 from bigbench_meta.fetcher.git.refs import listed, look_up
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
         except plumbing.CommandError as err:
             raise FetchError(
                 f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history, and room for it: "
-                + plumbing.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
+                + processes.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
             ) from err
         heads: dict[str, str] = {}
         for object_id, _, name in (line.partition(" ") for line in found.split("\n")[:-1]):
@@ -258,6 +259,7 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
             f"or lack them: make a full clone; else remove {bare} and fetch again"
         ) from err
     chosen, left_out = choose(item.path for item in items)
+    check_count(len(chosen), where=f"{source} at {commit}")
     skipped = [Skipped(path, reason) for path, reason in left_out.items()]
     files: dict[str, str] = {}
     for item in items:
