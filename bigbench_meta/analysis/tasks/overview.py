@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.analysis.tasks.agreement import claims_against_curves
-from bigbench_meta.analysis.tasks.common_shift import common_shift, with_shift
+from bigbench_meta.analysis.tasks.common_shift import common_shift, shift_profiles
+from bigbench_meta.analysis.tasks.compare import as_concentration
 from bigbench_meta.analysis.tasks.concentration import claims_concentration, curves_concentration
+from bigbench_meta.analysis.tasks.contrast_shift import with_shift
 from bigbench_meta.analysis.tasks.lengths import length_tests
+from bigbench_meta.analysis.tasks.selection import with_selection
 from bigbench_meta.analysis.tasks.sensitivity import specification_curve
 from bigbench_meta.analysis.tasks.swaps import swap_pairs, swap_tests
 from bigbench_meta.facts.claims import claims, preferred_metrics
@@ -21,7 +24,7 @@ class OverTasks(NamedTuple):
     """The tables over tasks; see the functions that make them for their columns.
 
     ``concentration`` holds first the comparison of the packaged claims (``source`` is ``claims``), then that of the
-    measured curves (``curves``), each interval beside the one that allows for the common shift (`common_shift.with_shift`).
+    measured curves (``curves``), each interval beside the one that allows for shifts that differ between the groups (`contrast_shift.with_shift`).
     """
 
     concentration: pd.DataFrame
@@ -51,13 +54,16 @@ def over_tasks(
 
     of_claims, of_curves, of_swaps, of_agreement, of_shift = rng.spawn(5)
     annotated = claims()
-    published = claims_concentration(annotated, preferred_metrics(), rng=of_claims, draws=draws)
+    published = claims_concentration(annotated, preferred_metrics(), rng=of_claims, draws=draws, registry=registry)
     measured = curves_concentration(curves, rng=of_curves, draws=draws, registry=registry)
     pairs = swap_pairs(curves)
     against = claims_against_curves(annotated, curves, rng=of_agreement, draws=draws)
-    shift = common_shift(frame, rng=of_shift, draws=draws, registry=registry)
+    profiles = shift_profiles(frame, registry=registry)
+    claimed = annotated.loc[annotated["category"] == "emergent", "task"].tolist()
+    shift = common_shift(profiles, claimed=claimed, rng=of_shift, draws=draws)
+    both = pd.concat([published, measured], ignore_index=True)
     return OverTasks(
-        concentration=with_shift(pd.concat([published, measured], ignore_index=True), shift),
+        concentration=as_concentration(with_selection(with_shift(both, profiles, registry=registry))),
         specifications=specification_curve(curves, registry=registry),
         swaps=pairs,
         swap_tests=swap_tests(pairs, rng=of_swaps, draws=draws),
