@@ -20,6 +20,7 @@ from bigbench_meta.analysis.tasks.sentences import (
     shift_sentences,
     swap_sentences,
 )
+from bigbench_meta.analysis.tasks.share_sentences import share_sentences
 from bigbench_meta.analysis.wording import count_words, estimate_words, first_row, name_words, of_words, p_words
 from bigbench_meta.schema import DERIVED_METRIC
 
@@ -49,6 +50,7 @@ def findings(analysis: Analysis) -> list[str]:
         *verdict_sentences(analysis.curves, analysis.settings),
         *claimed_sentences(analysis.claims),
         *agreement_sentences(analysis.agreement),
+        *share_sentences(analysis.shares),
         *concentration_sentences(analysis.concentration),
         *swap_sentences(analysis.swap_tests),
         *length_sentences(analysis.lengths),

@@ -12,6 +12,7 @@ from bigbench_meta.analysis.tasks.contrast_shift import with_shift
 from bigbench_meta.analysis.tasks.lengths import length_tests
 from bigbench_meta.analysis.tasks.selection import with_selection
 from bigbench_meta.analysis.tasks.sensitivity import specification_curve
+from bigbench_meta.analysis.tasks.shares import population_shares
 from bigbench_meta.analysis.tasks.swaps import swap_pairs, swap_tests
 from bigbench_meta.facts.claims import claims, preferred_metrics
 
@@ -35,6 +36,7 @@ class OverTasks(NamedTuple):
     agreement: pd.DataFrame
     common_shift: pd.DataFrame
     lengths: pd.DataFrame
+    shares: pd.DataFrame
 
 
 def over_tasks(
@@ -52,7 +54,7 @@ def over_tasks(
     """
     import pandas as pd
 
-    of_claims, of_curves, of_swaps, of_agreement, of_shift = rng.spawn(5)
+    of_claims, of_curves, of_swaps, of_agreement, of_shift, of_shares = rng.spawn(6)
     annotated = claims()
     published = claims_concentration(annotated, preferred_metrics(), rng=of_claims, draws=draws, registry=registry)
     measured = curves_concentration(curves, rng=of_curves, draws=draws, registry=registry)
@@ -71,4 +73,5 @@ def over_tasks(
         agreement=against.agreement,
         common_shift=shift,
         lengths=length_tests(frame, curves=curves, lengths=lengths),
+        shares=population_shares(curves, frame, claimed=annotated, rng=of_shares, registry=registry),
     )
