@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bigbench_meta.analysis.curves.verdicts import NOT_TRUSTED
 from bigbench_meta.analysis.tasks.agreement import MIN_TASKS, not_surviving, unclaimed_surprises
 from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR
+from bigbench_meta.analysis.tasks.population_sentences import effect_sentences, share_sentences
 from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
     contrast_sentences,
@@ -20,7 +21,6 @@ from bigbench_meta.analysis.tasks.sentences import (
     shift_sentences,
     swap_sentences,
 )
-from bigbench_meta.analysis.tasks.share_sentences import share_sentences
 from bigbench_meta.analysis.wording import count_words, estimate_words, first_row, name_words, of_words, p_words
 from bigbench_meta.schema import DERIVED_METRIC
 
@@ -53,6 +53,7 @@ def findings(analysis: Analysis) -> list[str]:
         *share_sentences(analysis.shares),
         *concentration_sentences(analysis.concentration),
         *swap_sentences(analysis.swap_tests),
+        *effect_sentences(analysis.effects),
         *length_sentences(analysis.lengths),
         *shift_sentences(analysis.common_shift, analysis.concentration),
         *limit_sentences(analysis.claims, families=sorted(set(measured["family"]))),

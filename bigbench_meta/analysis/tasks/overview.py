@@ -9,6 +9,7 @@ from bigbench_meta.analysis.tasks.common_shift import common_shift, shift_profil
 from bigbench_meta.analysis.tasks.compare import as_concentration
 from bigbench_meta.analysis.tasks.concentration import claims_concentration, curves_concentration
 from bigbench_meta.analysis.tasks.contrast_shift import with_shift
+from bigbench_meta.analysis.tasks.effects import effects, task_effects
 from bigbench_meta.analysis.tasks.lengths import length_tests
 from bigbench_meta.analysis.tasks.selection import with_selection
 from bigbench_meta.analysis.tasks.sensitivity import specification_curve
@@ -37,6 +38,8 @@ class OverTasks(NamedTuple):
     common_shift: pd.DataFrame
     lengths: pd.DataFrame
     shares: pd.DataFrame
+    effects: pd.DataFrame
+    task_effects: pd.DataFrame
 
 
 def over_tasks(
@@ -63,6 +66,7 @@ def over_tasks(
     profiles = shift_profiles(frame, registry=registry)
     claimed = annotated.loc[annotated["category"] == "emergent", "task"].tolist()
     shift = common_shift(profiles, claimed=claimed, rng=of_shift, draws=draws)
+    of_tasks = task_effects(curves, frame, registry=registry)
     both = pd.concat([published, measured], ignore_index=True)
     return OverTasks(
         concentration=as_concentration(with_selection(with_shift(both, profiles, registry=registry))),
@@ -74,4 +78,6 @@ def over_tasks(
         common_shift=shift,
         lengths=length_tests(frame, curves=curves, lengths=lengths),
         shares=population_shares(curves, frame, claimed=annotated, rng=of_shares, registry=registry),
+        effects=effects(of_tasks),
+        task_effects=of_tasks,
     )

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from bigbench_meta.analysis.tasks.mixture import fit, profile_interval
+from bigbench_meta.analysis.tasks.population_sentences import share_sentences
 from bigbench_meta.analysis.tasks.shape_cells import (
     EXPONENTS,
     N_PHI,
@@ -21,7 +22,6 @@ from bigbench_meta.analysis.tasks.shape_cells import (
     likelihoods,
     unit_variance,
 )
-from bigbench_meta.analysis.tasks.share_sentences import share_sentences
 from bigbench_meta.analysis.tasks.shares import (
     DEFINITIONS,
     MAIN,

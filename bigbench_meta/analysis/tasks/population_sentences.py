@@ -1,4 +1,4 @@
-"""Findings on population shares in sentences: how many curves are sharp, and whether groups of metrics and tasks differ."""
+"""Findings on populations in sentences: shares of sharp curves by group, and the effect of the metric across tasks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR
+from bigbench_meta.analysis.tasks.effects import ALL
 from bigbench_meta.analysis.tasks.shares import MAIN, MIN_TASKS
-from bigbench_meta.analysis.wording import count_words
+from bigbench_meta.analysis.wording import count_words, p_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bigbench_meta.analysis.wording import Row
 
+# Of so many pairs of metrics a sentence is made, those with most tasks first; the table has all.
+_MOST_PAIRS = 4
 # So many groups of one kind are named; the largest first.
 _MOST_GROUPS = 4
 _SHAPE_WORDS = {
@@ -87,3 +90,39 @@ def share_words(row: Row) -> str:
     if row["low"] == 0.0:
         return f"{row['share']:.0%} (at most {row['high']:.0%})"
     return f"{row['share']:.0%} ({row['low']:.0%} to {row['high']:.0%})"
+
+
+def effect_sentences(effects: pd.DataFrame) -> list[str]:
+    """The effect of the metric on the linearity of a curve, across tasks, and what a new task would show; nothing without a pair."""
+    rows = effects[(effects["family"] == ALL) & (effects["measure"] == "linearity") & effects["effect"].notna()]
+    whole = rows[rows["left_out"] == ""].sort_values(["n_tasks", "hard", "soft"], ascending=[False, True, True])
+    sentences = []
+    for row in whole.head(_MOST_PAIRS).to_dict("records"):
+        pair = f"{row['hard']} against {row['soft']} of the same outputs"
+        start = f"{pair}, {count_words(int(row['n_tasks']), 'task')}: L / sqrt(M - 1), 1 for a clean step, changes by {row['effect']:.2g}"
+        if row["reason"] == "one_task":
+            sentences.append(f"{start} ({_ends(row, 'low', 'high')}, for that task alone).")
+            continue
+        if not isfinite(row["low"]):
+            sentences.append(f"{start}; {row['reason'].replace('_', ' ')}, so there is no interval.")
+            continue
+        sentences.append(
+            f"{start} under the smooth metric (95% interval {_ends(row, 'low', 'high')}, p = {p_words(row['p'])}); a new task would show "
+            f"{_ends(row, 'prediction_low', 'prediction_high')}"
+            + _without_one(
+                rows[(rows["hard"] == row["hard"]) & (rows["soft"] == row["soft"]) & (rows["left_out"] != "")]
+            )
+            + "."
+        )
+    if len(whole) > _MOST_PAIRS:
+        sentences.append(f"{len(whole) - _MOST_PAIRS} further pairs of metrics are in the table of effects.")
+    return sentences
+
+
+def _ends(row: Row, low: str, high: str) -> str:
+    return f"{row[low]:.2g} to {row[high]:.2g}" if isfinite(row[low]) else "no interval"
+
+
+def _without_one(left: pd.DataFrame) -> str:
+    """Range of the effect over the tasks left out one at a time."""
+    return f"; without any one task it is {left['effect'].min():.2g} to {left['effect'].max():.2g}" if len(left) else ""
