@@ -47,6 +47,8 @@ MIN_TASKS = 3
 LEVEL = 0.95
 # Median of the absolute value of a standard normal variable; scatter beyond three errors counts as three.
 _MEDIAN_OF_NORMAL, _FAR = 0.6745, 3.0
+# From fewer inner points the correlation of two curves' scatter is near 1 by chance and the task would outweigh all others.
+_LEAST_SCATTER, _MOST_SHARED = 6, 0.9
 ALL = "all"
 TASK_COLUMNS = ["hard", "soft", "measure", "family", "task", "effect", "variance", "n_pairs", "n_undefined"]
 COLUMNS = [*("hard", "soft", "measure", "family", "left_out", "n_tasks", "n_pairs", "n_undefined", "effect", "low", "high"),
@@ -86,7 +88,7 @@ def task_effects(
     -----
     The variance of ``linearity`` and ``step_share`` is that of the points carried through the measure (delta method): their scatter about
     the line between their neighbours, by its median so that a jump is no scatter, and the correlation of both curves' scatter, since
-    both metrics score the same outputs. It is about twice the variance of simulated curves (1.7 to 3.3 times), so that tau is
+    both metrics score the same outputs (at most .9). It is NaN below eight scales, and about twice the variance of simulated curves (1.7 to 3.3 times), so that tau is
     a low estimate. That of a mean over subtasks is the mean of theirs, as if they shared everything; that of a mean over families
     is smaller by their number. It is NaN for the other measures.
     """
@@ -185,10 +187,11 @@ def _variance(x: Vector, y: Vector, z: Vector) -> Vector:
     """Variance of the effect on each measure, from the scatter of both curves and the slope of the measure in each point."""
     left, right = (_scatter(x, each) for each in (y, z))
     size = [float(np.median(np.abs(each))) / _MEDIAN_OF_NORMAL for each in (left, right)]
-    if not min(size) > 0:
+    if len(left) < _LEAST_SCATTER or not min(size) > 0:
         return np.full(2, np.nan)
     clipped = [np.clip(each / own, -_FAR, _FAR) for each, own in zip((left, right), size, strict=True)]
     shared = float((clipped[0] * clipped[1]).sum() / np.sqrt((clipped[0] ** 2).sum() * (clipped[1] ** 2).sum()))
+    shared = float(np.clip(shared, -_MOST_SHARED, _MOST_SHARED))
     slope_y, slope_z = _slopes(y, size[0] / 2), _slopes(z, size[1] / 2)
     own = size[0] ** 2 * (slope_y**2).sum(axis=0) + size[1] ** 2 * (slope_z**2).sum(axis=0)
     return np.asarray(own - 2 * shared * size[0] * size[1] * (slope_y * slope_z).sum(axis=0))
@@ -240,8 +243,11 @@ def effects(of_tasks: pd.DataFrame) -> pd.DataFrame:
     keeps; the interval by Hartung and Knapp [3]_ with t on k - 1 degrees of freedom, which takes the scatter of the effects as it is whatever the variances
     say. The
     prediction interval is that of one more task measured as these are: the standard deviation of the effects themselves, with t on k - 1,
-    since variances that are overstated would leave tau, on which the usual one rests [4]_, too small. Where a variance is missing or zero all tasks get the same weight: then tau holds
-    the errors too. Tasks share their models: what models add to the
+    since variances that are overstated would leave tau, on which the usual one rests [4]_, too small. All tasks get the mean of
+    their variances, where at least half have one: a curve with even steps has both a large L and a large error of L, so that weights by
+    each task's own variance would favour tasks without an effect (on the ladder of OLMo, accuracy against log p, .25 in place of .35). Without
+    variances tau holds the errors too. Noise
+    lowers L and raises the largest step: part of an effect is that accuracy on a finite test is the noisier score. Tasks share their models: what models add to the
     difference of two metrics on all tasks is part of the effect.
     """
     import pandas as pd
@@ -267,7 +273,10 @@ def _pooled(part: pd.DataFrame) -> dict[str, object]:
     }
     if defined.empty:
         return counts | {"method": "", "reason": "no_defined_pair"}
-    found = pool(defined["effect"].to_numpy(np.float64), defined["variance"].to_numpy(np.float64))
+    variance = defined["variance"].to_numpy(np.float64)
+    known = variance[np.isfinite(variance) & (variance > 0)]
+    enough = 2 * len(known) >= len(variance) and len(known)
+    found = pool(defined["effect"].to_numpy(np.float64), np.full(len(variance), known.mean() if enough else np.nan))
     return counts | found._asdict()
 
 
@@ -301,7 +310,7 @@ def pool(effect: Vector, variance: Vector) -> Pooled:
 
     nan, k = float("nan"), len(effect)
     half = 0.5 + LEVEL / 2
-    weighted = bool(np.isfinite(variance).all() and (variance > 0).all())
+    weighted = bool(np.isfinite(variance).all() and (variance > 0).all()) and (k == 1 or np.ptp(effect) > 0)
     if k == 1:
         reach = float(stats.norm.ppf(half)) * float(np.sqrt(variance[0])) if weighted else nan
         mean = float(effect[0])

@@ -144,7 +144,11 @@ def test_the_error_of_one_task_is_that_of_its_outputs():
         shared.append(_from_points((SCALES, line + noise[0]), (SCALES, 0.5 * (line + noise[0])))["linearity"])
     effect, variance = np.array(own).T
     assert 1 <= variance.mean() / effect.var() <= 4
-    assert np.abs(np.array(shared)).max() < 1e-9
+    assert np.abs(np.array(shared)[:, 0]).max() < 1e-9
+    assert np.array(shared)[:, 1].mean() < 0.2 * variance.mean()
+    few = _from_points((SCALES[:7], line[:7] + noise[0][:7]), (SCALES[:7], other[:7] + noise[1][:7]))
+    assert np.isfinite(few["linearity"][0])
+    assert np.isnan(few["linearity"][1])
 
 
 def test_pairs_by_class_or_by_name():
