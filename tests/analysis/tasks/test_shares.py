@@ -168,6 +168,16 @@ def test_falls_humps_and_late_rises_have_their_names():
         assert value(table, shape) > 0.9
 
 
+@pytest.mark.parametrize(("first", "late"), [(9, False), (10, True)])
+def test_late_means_the_last_two_steps(first, late):
+    """A step up to the eleventh of twelve scales is late, one up to the tenth is not."""
+    mean = np.where(np.arange(12) >= first, 0.7, 0.2)
+    table = estimated(results(np.random.default_rng(8).binomial(200, np.tile(mean, (10, 1))) / 200))
+    assert value(table, "sharp") > 0.9
+    assert (value(table, "surprising") > 0.9) == late
+    assert (value(table, "surprising") < 0.1) != late
+
+
 def test_lower_is_better_is_turned_and_needs_no_items():
     """Brier scores that fall in a step are sharp rises; their noise is found from the curves themselves."""
     brier = 1 - simulated(np.random.default_rng(3), 10, 10)
