@@ -27,6 +27,7 @@ _HOME = {
     "load_results": "bigbench_meta.loader",
     "metrics": "bigbench_meta.facts.metrics",
     "run": "bigbench_meta.jobs.run",
+    "shares": "bigbench_meta.analysis.tasks.shares",
     "simulate": "bigbench_meta.simulation.repository",
 }
 # public names that are modules
@@ -50,6 +51,7 @@ __all__ = [
     "packaged_ladder",
     "run",
     "score_curves",
+    "shares",
     "simulate",
 ]
 

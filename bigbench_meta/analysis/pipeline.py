@@ -65,7 +65,7 @@ class Analysis:
     sweep : one row per (curve, exponent bound): p of sharpness against that bound.
     points : one row per (curve, scale): the score, its standard error from items alone and with overdispersion.
     noise : one row per group of curves whose noise is pooled: overdispersion (items) or scatter (no items).
-    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths : findings over tasks,
+    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths, shares, effects, task_effects : findings over tasks,
         as `bigbench_meta.analysis.tasks.overview.OverTasks` describes them.
     settings : every choice and count, ready for JSON.
     """
@@ -83,6 +83,9 @@ class Analysis:
     agreement: pd.DataFrame
     common_shift: pd.DataFrame
     lengths: pd.DataFrame
+    shares: pd.DataFrame
+    effects: pd.DataFrame
+    task_effects: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
 
 
