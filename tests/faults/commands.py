@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
              "matplotlib.figure", "matplotlib.pyplot", "pyarrow.parquet", "scipy.optimize", "scipy.stats", "scipy.stats.contingency",
              "statsmodels.stats.contingency_tables", "statsmodels.stats.multitest", "jinja2", "joblib", "git")  # fmt: skip
-NOT_NEEDED = ("train", "ladder.model", "vision.models", "vision.training", "__main__")
+NOT_NEEDED = ("train", "ladder.transformer", "vision.models", "vision.training", "__main__")
 
 
 def jumping(seed: int) -> None:
