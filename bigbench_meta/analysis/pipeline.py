@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from bigbench_meta.analysis.curves.inference import (
+    WORTH_SHARING,
     CurveJob,
     CurveResult,
     RefineJob,
-    infer_curve,
+    batches,
+    infer_curves_together,
     noise_group,
     pool_noise,
     refine_curve,
@@ -48,8 +50,6 @@ MOST_CURVES_UNASKED = 4000
 _RESOLUTION_MARGIN, DRAW_LIMIT = 4, 20_000
 # Whoever asks for fewer draws wants speed, not resolution.
 _MIN_TO_GO_ON = 999
-# Starting processes takes about as long as testing this many curves.
-_WORTH_SHARING = 24
 Job = TypeVar("Job")
 
 
@@ -241,18 +241,26 @@ def _infer_all(
 ) -> list[CurveResult | None]:
     draws, progress = choices.draws, choices.progress
     typical = typical_curves([each for each, noise in zip(curves, noises, strict=True) if noise is not None])
-    jobs = [
-        CurveJob(curve, noise, typical.get(curve.key), Sampling(noise, draws, seed))
-        for curve, noise in zip(curves, noises, strict=True)
-        if noise is not None
-    ]
     positions = [position for position, noise in enumerate(noises) if noise is not None]
+    together = batches([(curves[at].x, noise_group(curves[at])) for at in positions])
+    jobs = []
+    for some in together:
+        places = [positions[at] for at in some]
+        jobs.append(
+            CurveJob(
+                tuple(curves[at] for at in places),
+                tuple(noises[at] for at in places),  # type: ignore[misc]
+                tuple(typical.get(curves[at].key) for at in places),
+                Sampling(draws, seed),
+            )
+        )
     found: list[CurveResult | None] = [None] * len(curves)
     tested = on_every_core(
-        infer_curve, jobs, worth=_WORTH_SHARING, workers=choices.workers, progress=progress, what="curves tested"
+        infer_curves_together, jobs, worth=WORTH_SHARING, workers=choices.workers, progress=progress, what="curves tested"
     )
-    for position, result in zip(positions, tested, strict=True):
-        found[position] = result
+    for some, results in zip(together, tested, strict=True):
+        for at, result in zip(some, results, strict=True):
+            found[positions[at]] = result
     # A family of m tests can reject nothing while the smallest p-value that the draws allow is too large for it.
     n_tests = sum(bool(member[position]) for position in positions)
     further = most_draws(draws, n_tests, limit=choices.draw_limit)
@@ -266,13 +274,13 @@ def _infer_all(
                     again.setdefault(at, set()).add(name)
     pending = sorted(again)
     refined = [
-        RefineJob(curves[at], noises[at], found[at], Sampling(noises[at], further, seed), frozenset(again[at]))  # type: ignore[arg-type]
+        RefineJob(curves[at], noises[at], found[at], Sampling(further, seed), frozenset(again[at]))  # type: ignore[arg-type]
         for at in pending
     ]
     drawn = on_every_core(
         refine_curve,
         refined,
-        worth=_WORTH_SHARING,
+        worth=WORTH_SHARING,
         workers=choices.workers,
         progress=progress,
         what="curves drawn further",

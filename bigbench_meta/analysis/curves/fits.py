@@ -5,6 +5,10 @@ in the levels g and h and has a closed form, so that all draws times all shapes 
 element-wise steps. Levels obey ``low <= g <= h <= high``: without the upper bound the tail of a wide shape is as
 steep as one likes, and "smooth" would mean nothing.
 
+Curves that share their scales share their shapes and are fitted together: arrays have a first axis of C curves, each
+with weights, levels and D draws of its own. Each curve has matrix products of its own, of a shape that does not depend on
+its company, so that its numbers are the same, to the byte, whichever curves stand beside it.
+
 Notes
 -----
 With ``W = sum w``, weighted means ``ybar`` and ``Sbar`` and ``sigma^2 = sum w (S - Sbar)^2``, let
@@ -23,7 +27,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bigbench_meta.analysis.curves.noise import Noise
+    from bigbench_meta.analysis.curves.noise import Noises
 
     Vector = NDArray[np.float64]
 
@@ -31,51 +35,77 @@ if TYPE_CHECKING:
 _CONSTANT = 1e-100
 # Rounds of fitting and reweighting: a third changes fitted scores by less than a tenth of their error.
 _REWEIGHTINGS = 2
-# Elements of the largest intermediate array: a few of them fit in a core's cache, whatever the draws.
+# Elements of the largest intermediate array: a few of them fit in a core's cache, whatever the draws and curves.
 _BLOCK = 1 << 15
 
 
 class Levels(NamedTuple):
-    """The allowed range of a score; finite at both ends wherever a curve is fitted."""
+    """The allowed range of a score, of one curve or, as (C,) arrays, of many; finite wherever a curve is fitted."""
 
-    low: float
-    high: float
+    low: float | Vector
+    high: float | Vector
 
 
 class Fit(NamedTuple):
-    """The best fits of one curve: per shape its sum of squares and its two levels, (K,) arrays."""
+    """The best fits of C curves: per shape its sum of squares and its two levels, (C, K) arrays."""
 
     ssr: Vector
     lower: Vector
     upper: Vector
 
-    def predict(self, values: Vector, index: int) -> Vector:
-        """Evaluate shape ``index`` of ``values`` (K, M) at its fitted levels."""
-        return np.asarray(self.lower[index] + (self.upper[index] - self.lower[index]) * values[index])
-
 
 class Design(NamedTuple):
-    """Weighted moments of K shapes, computed once for all draws of a curve."""
+    """Weighted moments of K shapes for each of C curves, computed once for all draws of a curve."""
 
-    weights: Vector  # (M,)
-    total: float  # W
-    mean: Vector  # Sbar
-    sigma: Vector  # sigma
-    unit: Vector  # (M, K): w (S - Sbar) / sigma, so that y @ unit = c
-    low_square: Vector  # sum w S^2
-    high_square: Vector  # sum w (1 - S)^2
+    values: Vector  # (K, M)
+    weights: Vector  # (C, M)
+    total: Vector  # (C,), W
+    mean: Vector  # (C, K), Sbar
+    sigma: Vector  # (C, K)
+    unit: Vector  # (C, M, K): w (S - Sbar) / sigma, so that y @ unit = c
+    low_square: Vector  # (C, K), sum w S^2
+    high_square: Vector  # (C, K), sum w (1 - S)^2
+
+    def of(self, curves: NDArray[np.int64]) -> Design:
+        """Keep some of the curves."""
+        if len(curves) == len(self.total) and (curves == np.arange(len(curves))).all():
+            return self
+        return Design(self.values, *(each[curves] for each in self[1:]))
+
+    def part(self, start: int, stop: int) -> Design:
+        """Keep some of the shapes."""
+        rows = np.s_[:, start:stop]
+        return self._replace(
+            values=self.values[start:stop],
+            mean=self.mean[rows],
+            sigma=self.sigma[rows],
+            unit=self.unit[:, :, start:stop],
+            low_square=self.low_square[rows],
+            high_square=self.high_square[rows],
+        )
+
+
+def _products(rows: Vector, matrix: Vector) -> Vector:
+    """Multiply each row (C, M) with a matrix of its own, or one for all: (C, K)."""
+    return np.asarray(np.matmul(rows[:, None, :], matrix)[:, 0])
 
 
 def design(values: Vector, weights: Vector) -> Design:
-    """Compute the moments of the shapes ``values`` (K, M) under ``weights`` (M,); a constant shape fits as flat."""
-    total = float(weights.sum())
-    mean = values @ weights / total
-    centred = values - mean[:, None]
-    sigma = np.sqrt(centred**2 @ weights)
-    constant = sigma <= _CONSTANT * np.sqrt(total)
-    centred[constant], sigma[constant] = 0.0, 1.0
-    unit = np.ascontiguousarray((centred / sigma[:, None] * weights).T)
-    return Design(weights, total, mean, sigma, unit, values**2 @ weights, (1.0 - values) ** 2 @ weights)
+    """Compute the moments of the shapes ``values`` (K, M) under ``weights`` (C, M); a constant shape fits as flat."""
+    total = weights.sum(axis=1)
+    across = np.ascontiguousarray(values.T)
+    mean = _products(weights, across) / total[:, None]
+    centred = across - mean[:, None, :]
+    unit = centred * weights[:, :, None]
+    sigma = np.sqrt(np.einsum("cmk,cmk->ck", unit, centred))
+    constant = sigma <= _CONSTANT * np.sqrt(total)[:, None]
+    if constant.any():
+        sigma[constant] = 1.0
+        unit *= ~constant[:, None, :]
+    unit /= sigma[:, None, :]
+    return Design(
+        values, weights, total, mean, sigma, unit, _products(weights, across**2), _products(weights, (1.0 - across) ** 2)
+    )
 
 
 class _Edges(NamedTuple):
@@ -84,10 +114,21 @@ class _Edges(NamedTuple):
     upper: Vector
 
 
-def _edges(c: Vector, ybar: Vector, moments: tuple[Vector, ...], total: float, levels: Levels) -> _Edges:
-    """Fit with one level on its bound, the better of the two; all arrays have one common shape."""
-    mean, sigma, low_square, high_square = moments
-    gain, lower, upper = np.zeros_like(c), ybar.copy(), ybar.copy()
+class _Moments(NamedTuple):
+    """Moments of the shapes that are looked at; all arrays of one call broadcast together."""
+
+    total: Vector
+    mean: Vector
+    sigma: Vector
+    low_square: Vector
+    high_square: Vector
+
+
+def _edges(c: Vector, ybar: Vector, moments: _Moments, levels: Levels) -> _Edges:
+    """Fit with one level on its bound, the better of the two; all arrays broadcast to the shape of ``c``."""
+    total, mean, sigma, low_square, high_square = moments
+    gain = np.zeros_like(c)
+    lower = upper = np.broadcast_to(ybar, c.shape)
     reach = levels.high - levels.low
     above = ybar - levels.low
     product = c * sigma + total * mean * above
@@ -106,43 +147,45 @@ def _edges(c: Vector, ybar: Vector, moments: tuple[Vector, ...], total: float, l
     return _Edges(gain, lower, upper)
 
 
-def _outside(c: Vector, ybar: Vector, moments: tuple[Vector, ...], levels: Levels) -> NDArray[np.bool_]:
+def _outside(c: Vector, ybar: Vector, moments: _Moments, levels: Levels) -> NDArray[np.bool_]:
     """Tell where the unbounded fit leaves the levels; all arrays broadcast together."""
-    mean, sigma, _, _ = moments
-    slope = c / sigma
-    return np.asarray((slope * mean > ybar - levels.low) | (slope * (1.0 - mean) > levels.high - ybar))
+    slope = c / moments.sigma
+    return np.asarray(
+        (slope * moments.mean > ybar - levels.low) | (slope * (1.0 - moments.mean) > levels.high - ybar)
+    )
 
 
 def fit_shapes(y: Vector, *, plan: Design, levels: Levels) -> Fit:
-    """Fit one curve by every shape of ``plan``.
+    """Fit each curve of ``y`` (C, M) by every shape of ``plan``; levels are (C,) arrays.
 
     Examples
     --------
-    >>> plan = design(np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones(4))
-    >>> fit = fit_shapes(np.array([0.2, 0.4, 0.7, 0.9]), plan=plan, levels=Levels(0, 1))
-    >>> [round(float(part[0]), 6) for part in fit]
+    >>> plan = design(np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones((1, 4)))
+    >>> fit = fit_shapes(np.array([[0.2, 0.4, 0.7, 0.9]]), plan=plan, levels=Levels(np.zeros(1), np.ones(1)))
+    >>> [round(float(part[0, 0]), 6) for part in fit]
     [0.04, 0.3, 0.8]
     """
-    mean = float(y @ plan.weights / plan.total)
-    c = np.maximum((y - mean) @ plan.unit, 0.0)
-    ybar = np.full_like(c, mean)
-    moments = (plan.mean, plan.sigma, plan.low_square, plan.high_square)
-    outside = _outside(c, ybar, moments, levels)
-    edges = _edges(c, ybar, moments, plan.total, levels)
-    lower = np.where(outside, edges.lower, mean - plan.mean * c / plan.sigma)
-    upper = np.where(outside, edges.upper, mean + (1.0 - plan.mean) * c / plan.sigma)
-    every = np.arange(len(c))
-    return Fit(_squares(y[:, None], plan=plan, shape=every, lower=lower, upper=upper), lower, upper)
+    mean = ((y * plan.weights).sum(axis=1) / plan.total)[:, None]
+    c = np.maximum(_products(y - mean, plan.unit), 0.0)
+    moments = _Moments(plan.total[:, None], plan.mean, plan.sigma, plan.low_square, plan.high_square)
+    bounds = _down(levels)
+    outside = _outside(c, mean, moments, bounds)
+    slope = c / plan.sigma
+    lower, upper = mean - plan.mean * slope, mean + (1.0 - plan.mean) * slope
+    if outside.any():
+        edges = _edges(c, mean, moments, bounds)
+        lower, upper = np.where(outside, edges.lower, lower), np.where(outside, edges.upper, upper)
+    # From the residuals themselves: what a fit gains over the flat one has lost, where it is close, the digits in which
+    # they agree.
+    residual = (upper - lower)[:, None, :] * plan.values.T
+    np.subtract((y[:, :, None] - lower[:, None, :]), residual, out=residual)
+    np.square(residual, out=residual)
+    return Fit(np.matmul(plan.weights[:, None, :], residual)[:, 0], lower, upper)
 
 
-def _squares(y: Vector, *, plan: Design, shape: NDArray[np.int64], lower: Vector, upper: Vector) -> Vector:
-    """Return the sum of squares of curves (M, n) about shapes with these levels, from the residuals themselves.
-
-    What a fit gains over the flat one has lost, where the fit is close, the digits in which they agree.
-    """
-    weights = plan.weights[:, None]
-    values = plan.unit[:, shape] * plan.sigma[shape] / weights + plan.mean[shape]
-    return np.asarray((weights * (y - lower - (upper - lower) * values) ** 2).sum(axis=0))
+def _down(levels: Levels) -> Levels:
+    """Levels of C curves as columns."""
+    return Levels(np.reshape(levels.low, (-1, 1)), np.reshape(levels.high, (-1, 1)))
 
 
 def least_squares(y: Vector, *, plan: Design, levels: Levels, cuts: tuple[int, ...]) -> Vector:
@@ -150,45 +193,42 @@ def least_squares(y: Vector, *, plan: Design, levels: Levels, cuts: tuple[int, .
 
     Parameters
     ----------
-    y : (draws, M) array.
-    plan : the moments of K shapes.
-    levels : the allowed range of the two levels.
+    y : (C, D, M) array, D draws of each curve.
+    plan : the moments of K shapes for each of the C curves.
+    levels : the allowed range of the two levels, (C,) arrays.
     cuts : rising prefix lengths, the first at least 0 (the flat fit) and the last at most K.
 
     Returns
     -------
-    (draws, len(cuts)) array
+    (C, D, len(cuts)) array
         Smallest weighted sum of squares over the first ``cuts[j]`` shapes, flat included.
     """
     if len(cuts) == 1 and cuts[0]:
-        return best_fit(y, plan=_part(plan, 0, cuts[0]), levels=levels).ssr[:, None]
-    out = np.empty((len(y), len(cuts)))
-    ybar = y @ plan.weights / plan.total
-    centred = y - ybar[:, None]
-    scatter = centred**2 @ plan.weights
-    best = np.zeros(len(y))
+        part = plan if cuts[0] == len(plan.values) else plan.part(0, cuts[0])
+        return best_fit(y, plan=part, levels=levels).ssr[:, :, None]
+    out = np.empty((*y.shape[:2], len(cuts)))
+    centred, ybar, scatter = _centred(y, plan)
+    best = np.zeros(y.shape[:2])
     previous = 0
     for column, cut in enumerate(cuts):
         if cut > previous:
-            part = _part(plan, previous, cut)
+            part = plan.part(previous, cut)
             np.maximum(best, _winners(centred, ybar, plan=part, levels=levels, least=best).gain, out=best)
-        out[:, column] = np.maximum(scatter - best, 0.0)
+        out[:, :, column] = np.maximum(scatter - best, 0.0)
         previous = cut
     return out
 
 
-def _part(plan: Design, start: int, stop: int) -> Design:
-    return plan._replace(
-        mean=plan.mean[start:stop],
-        sigma=plan.sigma[start:stop],
-        low_square=plan.low_square[start:stop],
-        high_square=plan.high_square[start:stop],
-        unit=plan.unit[:, start:stop],
-    )
+def _centred(y: Vector, plan: Design) -> tuple[Vector, Vector, Vector]:
+    """Draws less their weighted mean, the mean, and the sum of squares about it."""
+    weights = plan.weights[:, None, :]
+    ybar = (y * weights).sum(axis=2) / plan.total[:, None]
+    centred = y - ybar[:, :, None]
+    return centred, ybar, (centred**2 * weights).sum(axis=2)
 
 
 class _Winner(NamedTuple):
-    """Per curve: what its best shape gains over the flat fit, which it is, and the unbounded coefficient c there."""
+    """Per draw: what its best shape gains over the flat fit, which it is, and the unbounded coefficient c there."""
 
     gain: Vector
     shape: NDArray[np.int64]
@@ -196,49 +236,64 @@ class _Winner(NamedTuple):
 
 
 def _winners(centred: Vector, ybar: Vector, *, plan: Design, levels: Levels, least: Vector | None = None) -> _Winner:
-    """Find the best shape of each curve; gains not above ``least`` need not be exact.
+    """Find the best shape of each draw; gains not above ``least`` need not be exact.
 
     No bounded fit gains more than the unbounded fit of the same shape. So where the best unbounded fit stays inside
     the levels it is the best of all. Elsewhere `_bounded` looks again.
     """
-    n_curves = len(centred)
-    shape, at, gain = np.empty(n_curves, dtype=np.int64), np.empty(n_curves), np.empty(n_curves)
-    edges = None
-    block = max(1, _BLOCK // len(plan.mean))
-    for start in range(0, n_curves, block):
-        rows = slice(start, start + block)
-        c = centred[rows] @ plan.unit
-        winner = c.argmax(axis=1)
-        best = np.maximum(c[np.arange(len(c)), winner], 0.0)
-        shape[rows], at[rows], gain[rows] = winner, best, best**2
-        again = _outside(best, ybar[rows], _moments(plan, winner), levels)
-        if least is not None:
-            again &= best**2 > least[rows]
-        left = np.flatnonzero(again)
-        if len(left):
-            edges = edges or _edge_shapes(plan)
-            there = left + start
-            gain[there], shape[there], at[there] = _bounded(
-                c[left], centred[there], ybar[there], plan=plan, edges=edges, levels=levels
-            )
+    n_curves, n_draws, _ = centred.shape
+    n_shapes = len(plan.values)
+    shape = np.empty((n_curves, n_draws), dtype=np.int64)
+    at, gain = np.empty((n_curves, n_draws)), np.empty((n_curves, n_draws))
+    low, high = (np.broadcast_to(each, n_curves) for each in levels)
+    edges: _EdgeShapes | None = None
+    together = max(1, _BLOCK // (n_draws * n_shapes))
+    rows = max(1, _BLOCK // n_shapes) if together == 1 else n_draws
+    for first in range(0, n_curves, together):
+        some = slice(first, first + together)
+        moments = _Moments(plan.total[some, None], plan.mean[some], plan.sigma[some], *(each[some] for each in plan[6:]))
+        bounds = Levels(low[some, None], high[some, None])
+        for start in range(0, n_draws, rows):
+            draws = slice(start, start + rows)
+            here = (some, draws)
+            c = np.matmul(centred[here], plan.unit[some])
+            winner = c.argmax(axis=2)
+            best = np.maximum(np.take_along_axis(c, winner[:, :, None], axis=2)[:, :, 0], 0.0)
+            shape[here], at[here], gain[here] = winner, best, best**2
+            again = _outside(best, ybar[here], _picked(moments, winner), bounds)
+            if least is not None:
+                again &= best**2 > least[here]
+            for curve in np.flatnonzero(again.any(axis=1)).tolist():
+                left = np.flatnonzero(again[curve])
+                edges = edges or _edge_shapes(plan)
+                there = (first + curve, start + left)
+                gain[there], shape[there], at[there] = _bounded(
+                    c[curve, left],
+                    centred[there],
+                    ybar[there],
+                    edges=edges.of(first + curve),
+                    levels=Levels(low[first + curve], high[first + curve]),
+                )
     return _Winner(gain, shape, at)
 
 
-def _moments(plan: Design, shape: NDArray[np.int64]) -> tuple[Vector, ...]:
-    """Mean, sigma and the two second moments of the shapes at these positions."""
-    return plan.mean[shape], plan.sigma[shape], plan.low_square[shape], plan.high_square[shape]
+def _picked(moments: _Moments, shape: NDArray[np.int64]) -> _Moments:
+    """Moments (C, D) of the shapes at these positions (C, D)."""
+    return _Moments(moments.total, *(np.take_along_axis(each, shape, axis=1) for each in moments[1:]))
 
 
 class _EdgeShapes(NamedTuple):
-    """The shapes as the fits with one level on its bound need them.
+    """The shapes as the fits with one level on its bound need them, each with a first axis of curves or of one of them.
 
     Attributes
     ----------
+    total : W.
     low, high : (K,) lengths of S and of 1 - S.
     low_unit, high_unit : (M, K), w S / low and w (1 - S) / high.
     slope_low, slope_high : (K,), what one unit of c moves the lower level down and the upper level up.
     """
 
+    total: Vector
     low: Vector
     high: Vector
     low_unit: Vector
@@ -246,18 +301,23 @@ class _EdgeShapes(NamedTuple):
     slope_low: Vector
     slope_high: Vector
 
+    def of(self, curve: int) -> _EdgeShapes:
+        """Keep one curve."""
+        return _EdgeShapes(*(each[curve] for each in self))
+
 
 def _edge_shapes(plan: Design) -> _EdgeShapes:
-    weights = plan.weights[:, None]
-    weighted = plan.unit * plan.sigma + plan.mean * weights  # w S
     low, high = np.sqrt(plan.low_square), np.sqrt(plan.high_square)
-    return _EdgeShapes(
-        low, high, weighted / low, (weights - weighted) / high, plan.mean / plan.sigma, (1.0 - plan.mean) / plan.sigma
-    )
+    weights = plan.weights[:, :, None]
+    low_unit, high_unit = plan.values.T * weights, (1.0 - plan.values).T * weights
+    low_unit /= low[:, None, :]
+    high_unit /= high[:, None, :]
+    slopes = plan.mean / plan.sigma, (1.0 - plan.mean) / plan.sigma
+    return _EdgeShapes(plan.total, low, high, low_unit, high_unit, *slopes)
 
 
-def _bounded(c: Vector, centred: Vector, ybar: Vector, *, plan: Design, edges: _EdgeShapes, levels: Levels) -> _Winner:
-    """Find the best shape of curves whose best unbounded fit leaves the levels; ``c`` is overwritten.
+def _bounded(c: Vector, centred: Vector, ybar: Vector, *, edges: _EdgeShapes, levels: Levels) -> _Winner:
+    """Find the best shape of draws of one curve whose best unbounded fit leaves the levels; ``c`` is overwritten.
 
     It is the best of three: of the unbounded fits inside the levels, and of the fits on either bound.
     """
@@ -272,7 +332,7 @@ def _bounded(c: Vector, centred: Vector, ybar: Vector, *, plan: Design, edges: _
     np.copyto(c, 0.0, where=too_far)
     inside = c.argmax(axis=1)
     at_inside = c[every, inside]
-    gains = np.stack([at_inside**2, gain_low - plan.total * above**2, gain_high - plan.total * below**2])
+    gains = np.stack([at_inside**2, gain_low - edges.total * above**2, gain_high - edges.total * below**2])
     best = gains.argmax(axis=0)
     shape = np.stack([inside, low, high])[best, every]
     at = np.stack([at_inside, at_low, at_high])[best, every]
@@ -280,9 +340,9 @@ def _bounded(c: Vector, centred: Vector, ybar: Vector, *, plan: Design, edges: _
 
 
 def _best_on_bound(q: Vector, *, furthest: Vector) -> tuple[NDArray[np.int64], Vector]:
-    """Find, per curve, the shape that fits best with one level on its bound, and what it gains over the bound itself.
+    """Find, per draw, the shape that fits best with one level on its bound, and what it gains over the bound itself.
 
-    With T = S or 1 - S of length sqrt(sum w T^2), q (curves, K) is the product of T / length with the curve's distance
+    With T = S or 1 - S of length sqrt(sum w T^2), q (draws, K) is the product of T / length with the draw's distance
     from the bound. A rise of t / length gains t (2 q - t), and t may go from 0 to ``furthest``: q^2 where q is no
     further than that. So where the largest q is not, its shape is the best; elsewhere all are compared.
     """
@@ -301,33 +361,34 @@ def _best_on_bound(q: Vector, *, furthest: Vector) -> tuple[NDArray[np.int64], V
 
 
 class Anchor(NamedTuple):
-    """A curve's best fit among some shapes, the weights it implies, and the moments of all shapes under them."""
+    """The best fits of C curves among some shapes, the weights they imply, and the moments of all shapes under them."""
 
-    mean: Vector  # (M,) fitted scores
+    mean: Vector  # (C, M) fitted scores
     plan: Design
-    ssr: float
 
 
-def anchor(y: Vector, *, values: Vector, among: int, noise: Noise, levels: Levels) -> Anchor:
-    """Fit ``y`` by the best of the first ``among`` shapes (0: flat), with weights from the fitted scores themselves.
+def anchor(y: Vector, *, values: Vector, among: int, noises: Noises, levels: Levels) -> Anchor:
+    """Fit each curve of ``y`` (C, M) by the best of the first ``among`` shapes (0: flat), weights from the fitted scores.
 
     Weights from the observed scores would favour low ones; those of the fit are iterated a few times from equal ones.
     """
-    mean = np.full_like(y, y.mean())
+    mean = np.repeat(y.mean(axis=1, keepdims=True), y.shape[1], axis=1)
+    every = np.arange(len(y))
     for _ in range(_REWEIGHTINGS):
-        weights = 1.0 / noise.unit_variance(mean)
+        weights = 1.0 / noises.unit_variance(mean)
         if not among:
-            centre = float(y @ weights / weights.sum())
-            mean = np.full_like(y, centre)
+            centre = (y * weights).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
+            mean = np.repeat(centre, y.shape[1], axis=1)
             continue
         fit = fit_shapes(y, plan=design(values[:among], weights), levels=levels)
-        mean = fit.predict(values, int(np.argmin(fit.ssr)))
-    weights = 1.0 / noise.unit_variance(mean)
-    return Anchor(mean, design(values, weights), float((y - mean) ** 2 @ weights))
+        best = fit.ssr.argmin(axis=1)
+        lower = fit.lower[every, best][:, None]
+        mean = lower + (fit.upper[every, best][:, None] - lower) * values[best]
+    return Anchor(mean, design(values, 1.0 / noises.unit_variance(mean)))
 
 
 class Best(NamedTuple):
-    """Best shape of each curve; arrays (draws,)."""
+    """Best shape of each draw; arrays (C, D)."""
 
     ssr: Vector
     shape: NDArray[np.int64]
@@ -336,17 +397,17 @@ class Best(NamedTuple):
 
 
 def best_fit(y: Vector, *, plan: Design, levels: Levels) -> Best:
-    """Find the best shape of each of many curves (draws, M), with its levels."""
-    ybar = y @ plan.weights / plan.total
-    centred = y - ybar[:, None]
+    """Find the best shape of each of many draws (C, D, M), with its levels."""
+    centred, ybar, _ = _centred(y, plan)
     found = _winners(centred, ybar, plan=plan, levels=levels)
-    moments = _moments(plan, found.shape)
-    slope = found.c / moments[1]
-    lower, upper = ybar - moments[0] * slope, ybar + (1.0 - moments[0]) * slope
-    outside = np.flatnonzero(_outside(found.c, ybar, moments, levels))
-    if len(outside):
-        picked = tuple(each[outside] for each in moments)
-        edges = _edges(found.c[outside], ybar[outside], picked, plan.total, levels)
-        lower[outside], upper[outside] = edges.lower, edges.upper
-    ssr = _squares(y.T, plan=plan, shape=found.shape, lower=lower, upper=upper)
+    moments = _picked(_Moments(plan.total[:, None], plan.mean, plan.sigma, *plan[6:]), found.shape)
+    slope = found.c / moments.sigma
+    lower, upper = ybar - moments.mean * slope, ybar + (1.0 - moments.mean) * slope
+    bounds = _down(levels)
+    outside = _outside(found.c, ybar, moments, bounds)
+    if outside.any():
+        edges = _edges(found.c, ybar, moments, bounds)
+        lower, upper = np.where(outside, edges.lower, lower), np.where(outside, edges.upper, upper)
+    residual = y - lower[:, :, None] - (upper - lower)[:, :, None] * plan.values[found.shape]
+    ssr = (plan.weights[:, None, :] * residual**2).sum(axis=2)
     return Best(ssr, found.shape, lower, upper)

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bigbench_meta.analysis.curves.noise import Noise
-
     Vector = NDArray[np.float64]
+    Indices = NDArray[np.int64]
 
 # Exceedances after which the search for a small p-value is given up: p is then known to about 1/sqrt(20) of itself.
 EXCEEDANCES = 20
@@ -29,9 +28,8 @@ _TIE = 1e-9
 
 
 class Sampling(NamedTuple):
-    """How the null of one curve is drawn: its noise, the most draws of one test, and the seed of the analysis."""
+    """How nulls are drawn: the most draws of one test, and the seed of the analysis."""
 
-    noise: Noise
     draws: int
     seed: int
 
@@ -48,10 +46,11 @@ def side_draws(draws: int) -> int:
 
 
 class PValue(NamedTuple):
-    """A Monte Carlo p-value and the number of draws it rests on."""
+    """A Monte Carlo p-value, the draws it rests on, and how many of them were at least as large as the observation."""
 
     p: float
     draws: int
+    large: int = 0
 
 
 def curve_rng(seed: int, *key: Hashable) -> np.random.Generator:
@@ -66,19 +65,20 @@ def curve_rng(seed: int, *key: Hashable) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, int.from_bytes(digest, "big")])))
 
 
-def sequential_pvalue(observed: float, simulate: Callable[[int], Vector], *, draws: int) -> PValue:
-    """Return the p-value of ``observed`` against draws of the null, stopping once it is clearly large.
+def sequential_pvalues(observed: Vector, simulate: Callable[[Indices, int], Vector], *, draws: int) -> list[PValue]:
+    """Return the p-value of each observation against draws of its null, stopping once it is clearly large.
 
     Parameters
     ----------
-    observed : the statistic; large values speak against the null.
-    simulate : returns that many fresh draws of the statistic under the null.
-    draws : the most draws that are made.
+    observed : (C,) statistics; large values speak against the null.
+    simulate : called with the positions of some observations and a number, returns (positions, number) fresh draws of
+        their statistics under the null.
+    draws : the most draws that are made of each.
 
     Returns
     -------
-    PValue
-        NaN if ``observed`` is NaN. With b of m draws at least as large, p = (b + 1)/(m + 1) if all m = ``draws`` were
+    list of PValue
+        NaN where ``observed`` is NaN. With b of m draws at least as large, p = (b + 1)/(m + 1) if all m = ``draws`` were
         made [1]_; if the 20th such draw came as draw l, p = 20/l, which is exact in the same sense [2]_.
 
     References
@@ -88,22 +88,37 @@ def sequential_pvalue(observed: float, simulate: Callable[[int], Vector], *, dra
 
     Examples
     --------
-    >>> sequential_pvalue(1.0, lambda size: np.zeros(size), draws=99)
-    PValue(p=0.01, draws=99)
-    >>> sequential_pvalue(0.0, lambda size: np.zeros(size), draws=99)
-    PValue(p=1.0, draws=20)
+    >>> sequential_pvalues(np.array([1.0, 0.0]), lambda at, size: np.zeros((len(at), size)), draws=99)
+    [PValue(p=0.01, draws=99, large=0), PValue(p=1.0, draws=20, large=20)]
     """
-    if not np.isfinite(observed):
-        return PValue(np.nan, 0)
-    made, exceedances = 0, 0
+    found = [PValue(np.nan, 0, 0)] * len(observed)
+    open_ones = np.flatnonzero(np.isfinite(observed))
+    limit = at_least(observed)
+    large = np.zeros(len(observed), dtype=np.int64)
+    made = 0
     for stage in (*_STAGES, draws):
         size = min(stage, draws - made)
-        if size <= 0:
+        if size <= 0 or not len(open_ones):
             break
-        large = simulate(size) >= observed - _TIE * max(1.0, abs(observed))
-        running = exceedances + np.cumsum(large)
-        if running[-1] >= EXCEEDANCES:
-            last = made + int(np.searchsorted(running, EXCEEDANCES)) + 1
-            return PValue(EXCEEDANCES / last, last)
-        made, exceedances = made + size, int(running[-1])
-    return PValue((exceedances + 1) / (made + 1), made)
+        running = large[open_ones, None] + np.cumsum(simulate(open_ones, size) >= limit[open_ones, None], axis=1)
+        for at, counts in zip(open_ones.tolist(), running, strict=True):
+            if counts[-1] >= EXCEEDANCES:
+                last = made + int(np.searchsorted(counts, EXCEEDANCES)) + 1
+                found[at] = PValue(EXCEEDANCES / last, last, EXCEEDANCES)
+        large[open_ones] = running[:, -1]
+        open_ones = open_ones[running[:, -1] < EXCEEDANCES]
+        made += size
+    for at in open_ones.tolist():
+        found[at] = PValue(float(large[at] + 1) / (made + 1), made, int(large[at]))
+    return found
+
+
+def at_least(observed: Vector) -> Vector:
+    """Return the value from which on a draw counts as large as the observation: equal but for rounding counts.
+
+    Examples
+    --------
+    >>> bool(at_least(np.array([2.0]))[0] < 2.0)
+    True
+    """
+    return np.asarray(observed - _TIE * np.maximum(1.0, np.abs(observed)))
