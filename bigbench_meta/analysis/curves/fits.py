@@ -20,9 +20,11 @@ ybar alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from bigbench_meta.analysis.curves.compiled import compiled_search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +38,7 @@ _CONSTANT = 1e-100
 # Rounds of fitting and reweighting: a third changes fitted scores by less than a tenth of their error.
 _REWEIGHTINGS = 2
 # Elements of the largest intermediate array: a few of them fit in a core's cache, whatever the draws and curves.
-_BLOCK = 1 << 15
+_BLOCK = 1 << 17
 
 
 class Levels(NamedTuple):
@@ -228,7 +230,7 @@ def _centred(y: Vector, plan: Design) -> tuple[Vector, Vector, Vector]:
 
 
 class _Winner(NamedTuple):
-    """Per draw: what its best shape gains over the flat fit, which it is, and the unbounded coefficient c there."""
+    """Per draw (C, D): what its best shape gains over the flat fit, which it is, and the unbounded coefficient c there."""
 
     gain: Vector
     shape: NDArray[np.int64]
@@ -243,54 +245,93 @@ def _winners(centred: Vector, ybar: Vector, *, plan: Design, levels: Levels, lea
     """
     n_curves, n_draws, _ = centred.shape
     n_shapes = len(plan.values)
-    shape = np.empty((n_curves, n_draws), dtype=np.int64)
-    at, gain = np.empty((n_curves, n_draws)), np.empty((n_curves, n_draws))
-    low, high = (np.broadcast_to(each, n_curves) for each in levels)
+    found = _Winner(
+        np.empty((n_curves, n_draws)), np.empty((n_curves, n_draws), dtype=np.int64), np.empty((n_curves, n_draws))
+    )
+    slopes = _slopes(plan)
+    above, below = ybar - _down(levels).low, _down(levels).high - ybar
+    reach = np.broadcast_to(levels.high - levels.low, n_curves)
+    known = np.zeros_like(ybar) if least is None else least
+    search = compiled_search()
     edges: _EdgeShapes | None = None
     together = max(1, _BLOCK // (n_draws * n_shapes))
-    rows = max(1, _BLOCK // n_shapes) if together == 1 else n_draws
+    rows = min(n_draws, max(1, _BLOCK // n_shapes))
     for first in range(0, n_curves, together):
         some = slice(first, first + together)
-        moments = _Moments(plan.total[some, None], plan.mean[some], plan.sigma[some], *(each[some] for each in plan[6:]))
-        bounds = Levels(low[some, None], high[some, None])
         for start in range(0, n_draws, rows):
-            draws = slice(start, start + rows)
-            here = (some, draws)
+            here = (some, slice(start, start + rows))
             c = np.matmul(centred[here], plan.unit[some])
+            if search is not None:
+                search(
+                    c, above[here], below[here], reach[some], plan.total[some], plan.mean[some], plan.sigma[some],
+                    plan.low_square[some], plan.high_square[some], known[here], found.gain[here], found.shape[here], found.c[here],
+                )  # fmt: skip
+                continue
             winner = c.argmax(axis=2)
-            best = np.maximum(np.take_along_axis(c, winner[:, :, None], axis=2)[:, :, 0], 0.0)
-            shape[here], at[here], gain[here] = winner, best, best**2
-            again = _outside(best, ybar[here], _picked(moments, winner), bounds)
-            if least is not None:
-                again &= best**2 > least[here]
-            for curve in np.flatnonzero(again.any(axis=1)).tolist():
-                left = np.flatnonzero(again[curve])
-                edges = edges or _edge_shapes(plan)
-                there = (first + curve, start + left)
-                gain[there], shape[there], at[there] = _bounded(
-                    c[curve, left],
-                    centred[there],
-                    ybar[there],
-                    edges=edges.of(first + curve),
-                    levels=Levels(low[first + curve], high[first + curve]),
-                )
-    return _Winner(gain, shape, at)
+            curve, draw = _places(winner)
+            best = np.maximum(c[curve, draw, winner], 0.0)
+            found.shape[here], found.c[here], found.gain[here] = winner, best, best**2
+            again = (best * slopes.low[first + curve, winner] > above[here]) | (
+                best * slopes.high[first + curve, winner] > below[here]
+            )
+            again &= best**2 > known[here]
+            if not again.any():
+                continue
+            edges = edges or _edge_shapes(plan)
+            # Of a curve alone in its block the draws that need it are taken out, of several the curves that do.
+            curves = first + np.flatnonzero(again.any(axis=1))
+            draws = np.flatnonzero(again.any(axis=0))
+            again = again[curves - first][:, draws]
+            there = (curves[:, None], start + draws)
+            exact = _bounded(
+                c if again.size == winner.size else c[curves[:, None] - first, draws],
+                centred[there],
+                above[there],
+                below[there],
+                reach=reach[curves],
+                slopes=slopes.of(curves),
+                edges=edges.of(curves),
+            )
+            for old, new in zip(found, exact, strict=True):
+                old[there] = np.where(again, new, old[there])
+    return found
 
 
-def _picked(moments: _Moments, shape: NDArray[np.int64]) -> _Moments:
+class _Slopes(NamedTuple):
+    """What one unit of c moves the lower level of a fit down, and the upper level up; (C, K)."""
+
+    low: Vector
+    high: Vector
+
+    def of(self, curves: NDArray[np.int64]) -> _Slopes:
+        """Keep some of the curves."""
+        return _Slopes(self.low[curves], self.high[curves])
+
+
+def _slopes(plan: Design) -> _Slopes:
+    return _Slopes(plan.mean / plan.sigma, (1.0 - plan.mean) / plan.sigma)
+
+
+def _picked(plan: Design, shape: NDArray[np.int64]) -> _Moments:
     """Moments (C, D) of the shapes at these positions (C, D)."""
-    return _Moments(moments.total, *(np.take_along_axis(each, shape, axis=1) for each in moments[1:]))
+    curve = np.arange(len(shape))[:, None]
+    return _Moments(
+        plan.total[:, None],
+        plan.mean[curve, shape],
+        plan.sigma[curve, shape],
+        plan.low_square[curve, shape],
+        plan.high_square[curve, shape],
+    )
 
 
 class _EdgeShapes(NamedTuple):
-    """The shapes as the fits with one level on its bound need them, each with a first axis of curves or of one of them.
+    """The shapes of C curves as the fits with one level on its bound need them.
 
     Attributes
     ----------
-    total : W.
-    low, high : (K,) lengths of S and of 1 - S.
-    low_unit, high_unit : (M, K), w S / low and w (1 - S) / high.
-    slope_low, slope_high : (K,), what one unit of c moves the lower level down and the upper level up.
+    total : (C,), W.
+    low, high : (C, K) lengths of S and of 1 - S.
+    low_unit, high_unit : (C, M, K), w S / low and w (1 - S) / high.
     """
 
     total: Vector
@@ -298,12 +339,12 @@ class _EdgeShapes(NamedTuple):
     high: Vector
     low_unit: Vector
     high_unit: Vector
-    slope_low: Vector
-    slope_high: Vector
 
-    def of(self, curve: int) -> _EdgeShapes:
-        """Keep one curve."""
-        return _EdgeShapes(*(each[curve] for each in self))
+    def of(self, curves: NDArray[np.int64]) -> _EdgeShapes:
+        """Keep some of the curves."""
+        if len(curves) == len(self.total):
+            return self
+        return _EdgeShapes(*(each[curves] for each in self))
 
 
 def _edge_shapes(plan: Design) -> _EdgeShapes:
@@ -312,51 +353,84 @@ def _edge_shapes(plan: Design) -> _EdgeShapes:
     low_unit, high_unit = plan.values.T * weights, (1.0 - plan.values).T * weights
     low_unit /= low[:, None, :]
     high_unit /= high[:, None, :]
-    slopes = plan.mean / plan.sigma, (1.0 - plan.mean) / plan.sigma
-    return _EdgeShapes(plan.total, low, high, low_unit, high_unit, *slopes)
+    return _EdgeShapes(plan.total, low, high, low_unit, high_unit)
 
 
-def _bounded(c: Vector, centred: Vector, ybar: Vector, *, edges: _EdgeShapes, levels: Levels) -> _Winner:
-    """Find the best shape of draws of one curve whose best unbounded fit leaves the levels; ``c`` is overwritten.
+def _bounded(
+    c: Vector, centred: Vector, above: Vector, below: Vector, *, reach: Vector, slopes: _Slopes, edges: _EdgeShapes
+) -> _Winner:
+    """Find the best shape of draws whose best unbounded fit leaves the levels.
 
-    It is the best of three: of the unbounded fits inside the levels, and of the fits on either bound.
+    It is the best of three: of the unbounded fits inside the levels, and of the fits on either bound. ``above`` and
+    ``below`` are the distances (C, D) of the draws' means from the two bounds, ``reach`` (C,) is that between the bounds.
     """
-    above, below = ybar - levels.low, levels.high - ybar
-    reach = levels.high - levels.low
-    every = np.arange(len(c))
-    low, gain_low = _best_on_bound((centred + above[:, None]) @ edges.low_unit, furthest=reach * edges.low)
-    high, gain_high = _best_on_bound((below[:, None] - centred) @ edges.high_unit, furthest=reach * edges.high)
-    at_low, at_high = c[every, low], c[every, high]
-    too_far = c * edges.slope_low > above[:, None]
-    too_far |= c * edges.slope_high > below[:, None]
-    np.copyto(c, 0.0, where=too_far)
-    inside = c.argmax(axis=1)
-    at_inside = c[every, inside]
-    gains = np.stack([at_inside**2, gain_low - edges.total * above**2, gain_high - edges.total * below**2])
-    best = gains.argmax(axis=0)
-    shape = np.stack([inside, low, high])[best, every]
-    at = np.stack([at_inside, at_low, at_high])[best, every]
-    return _Winner(gains[best, every], shape, np.maximum(at, 0.0))
+    total = edges.total[:, None]
+    low, gain_low = _best_on_bound(
+        np.matmul(centred + above[:, :, None], edges.low_unit), furthest=reach[:, None] * edges.low
+    )
+    high, gain_high = _best_on_bound(
+        np.matmul(below[:, :, None] - centred, edges.high_unit), furthest=reach[:, None] * edges.high
+    )
+    gain_low -= total * above**2
+    gain_high -= total * below**2
+    gain, shape = np.maximum(np.maximum(gain_low, gain_high), 0.0), np.where(gain_high > gain_low, high, low)
+    # Of the unbounded fits only those that gain more need a look at their levels.
+    more = _above(c, np.sqrt(gain))
+    curve, draw, at = more
+    found = c[more]
+    far = (found * slopes.low[curve, at] > above[curve, draw]) | (found * slopes.high[curve, at] > below[curve, draw])
+    found[far] = 0.0
+    _raise(gain.reshape(-1), shape.reshape(-1), rows=curve * c.shape[1] + draw, shapes=at, gains=found**2)
+    curve, draw = _places(shape)
+    return _Winner(gain, shape, np.maximum(c[curve, draw, shape], 0.0))
+
+
+def _places(array: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Index of the curve, as a column, and of the draw, as a row."""
+    return np.arange(array.shape[0])[:, None], np.arange(array.shape[1])
+
+
+def _above(values: Vector, limit: Vector) -> tuple[NDArray[np.int64], ...]:
+    """Where values (C, D, K) exceed a limit (C, D): curve, draw and shape, in order."""
+    rows, shape = np.divmod(np.flatnonzero(values > limit[:, :, None]), values.shape[2])
+    return (*np.divmod(rows, values.shape[1]), shape)
+
+
+def _raise(best: Vector, shape: NDArray[np.int64], *, rows: NDArray[np.int64], shapes: NDArray[np.int64], gains: Vector) -> None:
+    """Raise the best gain of each row, and its shape, to the largest of what is given of that row; rows are in order."""
+    if not len(rows):
+        return
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    largest = np.maximum.reduceat(gains, starts)
+    counts = np.diff(starts, append=len(rows))
+    first = np.flatnonzero(gains == np.repeat(largest, counts))
+    # Of several equal ones the first counts.
+    first = first[np.flatnonzero(np.diff(rows[first], prepend=-1))]
+    there = rows[starts]
+    better = largest > best[there]
+    best[there[better]], shape[there[better]] = largest[better], shapes[first][better]
 
 
 def _best_on_bound(q: Vector, *, furthest: Vector) -> tuple[NDArray[np.int64], Vector]:
     """Find, per draw, the shape that fits best with one level on its bound, and what it gains over the bound itself.
 
-    With T = S or 1 - S of length sqrt(sum w T^2), q (draws, K) is the product of T / length with the draw's distance
-    from the bound. A rise of t / length gains t (2 q - t), and t may go from 0 to ``furthest``: q^2 where q is no
-    further than that. So where the largest q is not, its shape is the best; elsewhere all are compared.
+    With T = S or 1 - S of length sqrt(sum w T^2), q (C, D, K) is the product of T / length with the draw's distance
+    from the bound. A rise of t / length gains t (2 q - t), and t may go from 0 to ``furthest`` (C, K): q^2 where q is no
+    further than that. So where the largest q is not, its shape is the best; elsewhere those that could be better are compared.
     """
-    every = np.arange(len(q))
-    best = q.argmax(axis=1)
-    largest = np.maximum(q[every, best], 0.0)
-    gain = largest**2
-    cut = np.flatnonzero(largest > furthest[best])
-    if len(cut):
-        q = q[cut]
-        held = np.minimum(np.maximum(q, 0.0), furthest)
-        gains = held * (2.0 * q - held)
-        best[cut] = gains.argmax(axis=1)
-        gain[cut] = gains[np.arange(len(cut)), best[cut]]
+    curve, draw = _places(q)
+    best = q.argmax(axis=2)
+    largest = np.maximum(q[curve, draw, best], 0.0)
+    most = furthest[curve, best]
+    held = np.minimum(largest, most)
+    gain = held * (2.0 * largest - held)
+    cut = largest > most
+    if cut.any():
+        of_curve, of_draw, at = _above(q, np.where(cut, np.sqrt(gain), np.inf))
+        found = q[of_curve, of_draw, at]
+        held = np.minimum(found, furthest[of_curve, at])
+        rows = of_curve * q.shape[1] + of_draw
+        _raise(gain.reshape(-1), best.reshape(-1), rows=rows, shapes=at, gains=held * (2.0 * found - held))
     return best, gain
 
 
@@ -400,7 +474,7 @@ def best_fit(y: Vector, *, plan: Design, levels: Levels) -> Best:
     """Find the best shape of each of many draws (C, D, M), with its levels."""
     centred, ybar, _ = _centred(y, plan)
     found = _winners(centred, ybar, plan=plan, levels=levels)
-    moments = _picked(_Moments(plan.total[:, None], plan.mean, plan.sigma, *plan[6:]), found.shape)
+    moments = _picked(plan, found.shape)
     slope = found.c / moments.sigma
     lower, upper = ybar - moments.mean * slope, ybar + (1.0 - moments.mean) * slope
     bounds = _down(levels)

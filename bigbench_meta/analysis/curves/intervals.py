@@ -231,26 +231,32 @@ def largest_jumps(batch: Batch, *, bound: float = DEFAULT_BOUND) -> list[Jump]:
     steps = shapes.values[shapes.widths == 0]
     reach = batch.levels.high - batch.levels.low
     sizes = np.linspace(0.0, reach, _JUMP_SIZES).T  # (C, sizes)
-    planted = sizes[:, :, None, None] * steps  # (C, sizes, places, M)
+    top = np.asarray(batch.levels.high)[:, None, None, None]
 
     def misfit(y: Vector) -> Vector:
         rows = y.reshape(len(y), -1, y.shape[-1])
         return least_squares(rows, plan=null.plan, levels=batch.levels, cuts=(among,)).reshape(y.shape[:3])
 
-    ssr = misfit(batch.y[:, None, None, :] - planted)
-    best = ssr.min(axis=(1, 2))
+    squares = misfit(batch.y[:, None, None, :] - sizes[:, :, None, None] * steps).min(axis=2)
+    best = squares.min(axis=1)
     dof = residual_dof(len(batch.x))
-    excess = ssr.min(axis=2) - best[:, None]
+    excess = squares - best[:, None]
     critical = batch.noises.critical_square(best, dof, LEVEL, parameters=2)
     needed = _POWER_SUM**2 * batch.noises.scale(best, dof)
-    top = np.asarray(batch.levels.high)[:, None, None, None]
-    missed = misfit(np.minimum(null.mean[:, None, None, :] + planted, top))
-    seen = np.median(missed, axis=2) >= needed[:, None]
+    # The smallest size that is seen, by bisection: a larger jump is missed by more.
+    unseen, seen = np.full(len(sizes), -1), np.full(len(sizes), _JUMP_SIZES)
+    while (seen - unseen > 1).any():
+        middle = np.clip((unseen + seen) // 2, 0, _JUMP_SIZES - 1)
+        jumps = sizes[batch.every, middle]
+        missed = misfit(np.minimum(null.mean[:, None, None, :] + jumps[:, None, None, None] * steps, top))[:, 0]
+        visible = np.median(missed, axis=1) >= needed
+        going = seen - unseen > 1
+        seen, unseen = np.where(going & visible, middle, seen), np.where(going & ~visible, middle, unseen)
     found = []
-    for size, over, limit, visible in zip(sizes, excess, critical.tolist(), seen, strict=True):
+    for size, over, limit, smallest in zip(sizes, excess, critical.tolist(), seen.tolist(), strict=True):
         last = int(np.flatnonzero(over <= limit)[-1])
         high = float(size[last])
         if last + 1 < len(size):
             high += float((size[1] - size[0]) * (limit - over[last]) / (over[last + 1] - over[last]))
-        found.append(Jump(high, float(size[int(np.argmax(visible))]) if visible.any() else np.nan))
+        found.append(Jump(high, float(size[smallest]) if smallest < len(size) else np.nan))
     return found

@@ -65,7 +65,9 @@ def curve_rng(seed: int, *key: Hashable) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, int.from_bytes(digest, "big")])))
 
 
-def sequential_pvalues(observed: Vector, simulate: Callable[[Indices, int], Vector], *, draws: int) -> list[PValue]:
+def sequential_pvalues(
+    observed: Vector, simulate: Callable[[Indices, int], Vector], *, draws: int, least: float = -np.inf
+) -> list[PValue]:
     """Return the p-value of each observation against draws of its null, stopping once it is clearly large.
 
     Parameters
@@ -74,6 +76,7 @@ def sequential_pvalues(observed: Vector, simulate: Callable[[Indices, int], Vect
     simulate : called with the positions of some observations and a number, returns (positions, number) fresh draws of
         their statistics under the null.
     draws : the most draws that are made of each.
+    least : the smallest value that the statistic can take: whoever has it has p = 1, and nothing is drawn.
 
     Returns
     -------
@@ -92,8 +95,10 @@ def sequential_pvalues(observed: Vector, simulate: Callable[[Indices, int], Vect
     [PValue(p=0.01, draws=99, large=0), PValue(p=1.0, draws=20, large=20)]
     """
     found = [PValue(np.nan, 0, 0)] * len(observed)
-    open_ones = np.flatnonzero(np.isfinite(observed))
     limit = at_least(observed)
+    for at in np.flatnonzero(limit <= least).tolist():
+        found[at] = PValue(1.0, EXCEEDANCES, EXCEEDANCES)
+    open_ones = np.flatnonzero(limit > least)
     large = np.zeros(len(observed), dtype=np.int64)
     made = 0
     for stage in (*_STAGES, draws):

@@ -31,7 +31,7 @@ import numpy as np
 
 from bigbench_meta.analysis.curves.fits import Design, anchor, best_fit, design, least_squares
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, Shapes, broken_power_laws, dictionary
-from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, at_least, sequential_pvalues, side_draws
+from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, PValue, Sampling, at_least, sequential_pvalues, side_draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -255,7 +255,7 @@ def _law_tests(
             kept[at].append(rows)
         return np.asarray(drawn.max(axis=2))
 
-    together = sequential_pvalues(observed.max(axis=1), simulate, draws=sampling.draws)
+    together = sequential_pvalues(observed.max(axis=1), simulate, draws=sampling.draws, least=0.0)
     intervals = [
         _intervals(batch, values=values, n_seen=each.n_seen, law=law)
         for values, each in zip(shapes, windows, strict=True)
@@ -264,7 +264,8 @@ def _law_tests(
     found = []
     for at, curve in enumerate(batch.curves):
         # The same draws serve each h on its own: all that were made, so p = (b + 1)/(m + 1).
-        drawn = np.concatenate(kept[at])
+        # Where none was made, no score is above any law and p = 1.
+        drawn = np.concatenate(kept[at]) if kept[at] else np.zeros((EXCEEDANCES, len(windows)))
         large = np.count_nonzero(drawn >= limits[at], axis=0)
         rows = []
         for column, window in enumerate(windows):

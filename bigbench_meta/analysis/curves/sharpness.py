@@ -92,6 +92,7 @@ def trend_tests(batch: Batch, *, sampling: Sampling) -> list[Trend]:
         statistic(up, down, batch.every)[:, 0],
         lambda curves, size: statistic(*squares(draw(curves, size), curves), curves),
         draws=sampling.draws,
+        least=0.0,
     )
     rising = up[:, 0, 1] <= down[:, 0, 1]
     return [Trend(pvalue, 1 if rises else -1) for pvalue, rises in zip(pvalues, rising, strict=True)]
@@ -122,6 +123,7 @@ def sharpness_tests(batch: Batch, *, sampling: Sampling, bound: float = DEFAULT_
         statistic(batch.y[:, None, :], batch.every)[:, 0],
         lambda curves, size: statistic(draw(curves, size), curves),
         draws=sampling.draws,
+        least=0.0,
     )
 
 
