@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.laws import dictionary
-from bigbench_meta.analysis.curves.montecarlo import curve_rng
+from bigbench_meta.analysis.curves.montecarlo import at_least, curve_rng, sequential_pvalues
 from bigbench_meta.analysis.curves.noise import side_by_side
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bigbench_meta.analysis.curves.laws import Shapes
+    from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling
     from bigbench_meta.analysis.curves.noise import Noise, Noises
     from bigbench_meta.analysis.curves.prepare import Curve
 
@@ -71,15 +72,67 @@ class Batch:
         """The position of every curve."""
         return np.arange(len(self.curves))
 
-    def drawer(self, mean: Vector, *, seed: int, purpose: Sequence[Hashable]) -> Callable[[Indices, int], Vector]:
-        """Return a function that draws scores around ``mean`` (C, M), (curves, draws, M), each curve from its own generator."""
-        generators = [curve_rng(seed, *curve.key, *purpose) for curve in self.curves]
 
-        def draw(curves: Indices, size: int) -> Vector:
-            drawn = [self.noises.each[at].draw(mean[at], size=size, rng=generators[at]) for at in curves.tolist()]
-            return np.stack(drawn)
+# Draws of one curve that are fitted at a time where many are asked for.
+_AT_A_TIME = 5_000
+
+
+class Null(NamedTuple):
+    """One test of the curves of a batch: what was observed, and how its null is drawn.
+
+    Attributes
+    ----------
+    observed : (C,) statistics, 0 at the least; large values speak against the null.
+    mean : (C, M) curves that the null draws around.
+    noises : what it draws with.
+    statistic : called with scores (curves, draws, M) and the positions of those curves, returns (curves, draws).
+    purpose : tells its random numbers from those of the other tests of a curve.
+    """
+
+    observed: Vector
+    mean: Vector
+    noises: Noises
+    statistic: Callable[[Vector, Indices], Vector]
+    purpose: tuple[Hashable, ...]
+
+    def of(self, which: Indices) -> Null:
+        """Keep some of the curves."""
+        return self._replace(
+            observed=self.observed[which],
+            mean=self.mean[which],
+            noises=self.noises.of(which),
+            statistic=lambda y, some: self.statistic(y, which[some]),
+        )
+
+    def drawer(self, curves: Sequence[Curve], *, seed: int, part: int = 0) -> Callable[[Indices, int], Vector]:
+        """Return a function that draws scores (curves, draws, M), each curve from a generator of its own."""
+        later = ("further", part) if part else ()
+        generators = [curve_rng(seed, *curve.key, *self.purpose, *later) for curve in curves]
+
+        def draw(which: Indices, size: int) -> Vector:
+            return np.stack(
+                [self.noises.each[at].draw(self.mean[at], size=size, rng=generators[at]) for at in which.tolist()]
+            )
 
         return draw
+
+
+def p_values(batch: Batch, null: Null, *, sampling: Sampling) -> list[PValue]:
+    """Return the Monte Carlo p-value of each curve; see `bigbench_meta.analysis.curves.montecarlo.sequential_pvalues`."""
+    draw = null.drawer(batch.curves, seed=sampling.seed)
+    return sequential_pvalues(
+        null.observed, lambda which, size: null.statistic(draw(which, size), which), draws=sampling.draws, least=0.0
+    )
+
+
+def draw_further(batch: Batch, null: Null, known: PValue, *, to: int, seed: int, part: int) -> PValue:
+    """Add draws to the p-value of a curve alone in its batch until it rests on ``to`` of them; ``part`` numbers the call."""
+    draw, limit, alone = null.drawer(batch.curves, seed=seed, part=part), at_least(null.observed), batch.every
+    missing, large = to - known.draws, 0
+    for start in range(0, missing, _AT_A_TIME):
+        drawn = null.statistic(draw(alone, min(_AT_A_TIME, missing - start)), alone)
+        large += int(np.count_nonzero(drawn >= limit[:, None]))
+    return known.more(large, max(missing, 0))
 
 
 def batch_of(curves: Sequence[Curve], noises: Sequence[Noise]) -> Batch:

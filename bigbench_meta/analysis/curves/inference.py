@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.analysis.curves.batch import batch_of
+from bigbench_meta.analysis.curves.batch import batch_of, draw_further, p_values
 from bigbench_meta.analysis.curves.fits import least_squares
 from bigbench_meta.analysis.curves.intervals import implied_exponents, largest_jumps, rises, transition_widths
-from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND
+from bigbench_meta.analysis.curves.monotone import monotone_nulls
 from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, curve_rng
 from bigbench_meta.analysis.curves.noise import Noise, NoiseKind, Overdispersion, Residual, pooled_overdispersion
-from bigbench_meta.analysis.curves.predictability import Forecast, forecasts, surprise_from
+from bigbench_meta.analysis.curves.predictability import Forecast, forecasts, surprise_from, surprise_nulls
+from bigbench_meta.analysis.curves.power import jump_misfits
 from bigbench_meta.analysis.curves.sharpness import (
     concentration_tests,
     flexible_fits,
     level_is_doubtful,
     residual_dof,
     sharp_up_to,
+    sharpness_null,
     sharpness_sweeps,
-    sharpness_tests,
     step_share,
-    trend_tests,
+    trend_null,
 )
 from bigbench_meta.parallel import on_every_core
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bigbench_meta.analysis.curves.batch import Batch
+    from bigbench_meta.analysis.curves.batch import Batch, Null
     from bigbench_meta.analysis.curves.prepare import Curve
 
     Vector = NDArray[np.float64]
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
 # Curves of one task that enter the noise estimate: tasks weigh the same however many subtasks they have, and more
 # curves of one task add next to nothing.
 _CURVES_PER_TASK = 4
-# Draws that tell the expectation and degrees of freedom of a residual sum of squares to about a fifth.
-_REFERENCE_DRAWS = 49
+# Draws that tell the expectation and degrees of freedom of a residual sum of squares to about a tenth, and their seed: they
+# stand in for an integral, and the noise of an analysis must not depend on its seed, since every verdict rests on it.
+_REFERENCE_DRAWS, _REFERENCE_SEED = 199, 0
+# A p-value under one null of surprise beyond which the others are not asked: p is the largest, and no correction lets it pass.
+_CLEARLY_FORESEEN = 0.1
 # Curves that are fitted together: enough that the cost of a call no longer counts, few enough that their moments, a
 # hundred kilobytes a curve and test, stay in a core's cache.
 _TOGETHER = 16
@@ -57,11 +61,28 @@ Effects = dict[str, Any]
 
 
 class CurveResult(NamedTuple):
-    """What the tests say of one curve: flat values by column name, its forecasts, and p-values by swept bound."""
+    """What the tests say of one curve.
+
+    Attributes
+    ----------
+    effects : values by column name, in units of ``curve.y``.
+    forecasts : its forecasts.
+    sweep : p-values of sharpness by exponent bound.
+    tests : p-values by the names in `TESTS`, on which verdicts rest and which are drawn further until these are settled.
+    misfits : how far stated jumps would lie from smooth and from foreseen, by test: (sizes, places).
+    """
 
     effects: Effects
     forecasts: list[Forecast]
     sweep: dict[float, PValue]
+    tests: dict[str, PValue]
+    misfits: dict[str, Vector]
+
+
+# The tests that verdicts rest on: trend, sharpness, surprise under each of its nulls, and the two monotone ones.
+SURPRISES = ("surprise all_laws", "surprise line", "surprise theory")
+MONOTONE = ("rising", "falling")
+TESTS = ("trend", "sharp", *SURPRISES, *MONOTONE)
 
 
 def noise_group(curve: Curve) -> NoiseGroup:
@@ -76,7 +97,7 @@ def unit_noise(curve: Curve, kind: NoiseKind) -> Noise:
     return Noise(kind, curve.n_items if kind == "items" else np.nan, np.ones(1), np.ones(1))
 
 
-def residuals(curves: Sequence[Curve], *, kind: NoiseKind, seed: int) -> list[Residual]:
+def residuals(curves: Sequence[Curve], *, kind: NoiseKind) -> list[Residual]:
     """Return what the flexible fit of each curve leaves, and what it would leave at phi = 1 by simulation; one batch."""
     batch = batch_of(curves, [unit_noise(curve, kind) for curve in curves])
     fit = flexible_fits(batch)
@@ -89,7 +110,7 @@ def residuals(curves: Sequence[Curve], *, kind: NoiseKind, seed: int) -> list[Re
     ]
     drawn = np.stack(
         [
-            noise.draw(mean, size=_REFERENCE_DRAWS, rng=curve_rng(seed, *curve.key, "reference"))
+            noise.draw(mean, size=_REFERENCE_DRAWS, rng=curve_rng(_REFERENCE_SEED, *curve.key, "reference"))
             for noise, mean, curve in zip(scaled, fit.mean, curves, strict=True)
         ]
     )
@@ -110,12 +131,11 @@ class ResidualJob(NamedTuple):
 
     curves: tuple[Curve, ...]
     kind: NoiseKind
-    seed: int
 
 
 def residuals_of(job: ResidualJob) -> list[Residual]:
     """Run `residuals` on one job."""
-    return residuals(job.curves, kind=job.kind, seed=job.seed)
+    return residuals(job.curves, kind=job.kind)
 
 
 def pool_noise(
@@ -139,7 +159,7 @@ def pool_noise(
     jobs, places = [], []
     for group, chosen in picked.items():
         for positions in batches([each.x for each in chosen]):
-            jobs.append(ResidualJob(tuple(chosen[at] for at in positions), group[1], seed))
+            jobs.append(ResidualJob(tuple(chosen[at] for at in positions), group[1]))
             places.append([(group, at) for at in positions])
     found: dict[tuple[NoiseGroup, int], Residual] = {}
     for where, of_job in zip(places, on_every_core(residuals_of, jobs, worth=WORTH_SHARING, workers=workers), strict=True):
@@ -204,31 +224,53 @@ class CurveJob(NamedTuple):
     sampling: Sampling
 
 
-class RefineJob(NamedTuple):
-    """One tested curve, and the tests (``trend``, ``sharp``, ``surprise``) to repeat with the draws of ``sampling``."""
+class FurtherJob(NamedTuple):
+    """One curve, some of its tests, and the number of draws that each is to rest on; ``part`` numbers the round."""
 
     curve: Curve
     noise: Noise
-    result: CurveResult
-    sampling: Sampling
-    tests: frozenset[str]
+    known: dict[str, PValue]
+    to: int
+    seed: int
+    part: int
 
 
-def refine_curve(job: RefineJob) -> CurveResult:
-    """Repeat some tests of a curve with more draws."""
-    curve, noise, result, sampling, tests = job
-    batch = batch_of([curve], [noise])
-    effects, rows, sweep = dict(result.effects), result.forecasts, dict(result.sweep)
-    if "trend" in tests:
-        effects["p_trend"] = trend_tests(batch, sampling=sampling)[0].pvalue.p
-    if "sharp" in tests:
-        (sharp,) = sharpness_tests(batch, sampling=sampling)
-        effects |= {"p_sharp": sharp.p, "draws_sharp": sharp.draws}
-        sweep[DEFAULT_BOUND] = sharp
-    if "surprise" in tests:
-        (rows,) = forecasts(batch, sampling=sampling)
-        effects |= {"surprise": rows[-1].surprise, "p_surprise": rows[-1].p}
-    return CurveResult(effects, rows, sweep)
+def draw_tests_further(job: FurtherJob) -> dict[str, PValue]:
+    """Add draws to some tests of one curve."""
+    batch = batch_of([job.curve], [job.noise])
+    nulls = _nulls(batch, set(job.known))
+    return {
+        name: draw_further(batch, nulls[name], known, to=job.to, seed=job.seed, part=job.part)
+        for name, known in job.known.items()
+    }
+
+
+def _nulls(batch: Batch, names: set[str]) -> dict[str, Null]:
+    """Set up the tests of these names."""
+    nulls: dict[str, Null] = {}
+    if "trend" in names:
+        nulls["trend"] = trend_null(batch).null
+    if "sharp" in names:
+        nulls["sharp"] = sharpness_null(batch)
+    if names & set(SURPRISES):
+        nulls |= {f"surprise {law}": null for law, null in surprise_nulls(batch).items()}
+    if names & set(MONOTONE):
+        nulls |= zip(MONOTONE, monotone_nulls(batch), strict=True)
+    return nulls
+
+
+def _surprises(batch: Batch, *, sampling: Sampling) -> list[dict[str, PValue]]:
+    """p-values of surprise of each curve under each null; those after one that clearly allows the score are left out."""
+    found: list[dict[str, PValue]] = [{} for _ in batch.curves]
+    going = np.ones(len(batch.curves), dtype=bool)
+    for law, null in surprise_nulls(batch).items():
+        asked = np.flatnonzero(going)
+        if not len(asked):
+            break
+        for at, pvalue in zip(asked, p_values(batch.of(asked), null.of(asked), sampling=sampling), strict=True):
+            found[at][f"surprise {law}"] = pvalue
+            going[at] = pvalue.p <= _CLEARLY_FORESEEN
+    return found
 
 
 def _typical_tests(batch: Batch, typical: Sequence[Vector | None], *, sampling: Sampling) -> list[float]:
@@ -249,9 +291,13 @@ def infer_curves_together(job: CurveJob) -> list[CurveResult]:
     """
     curves, sampling = job.curves, job.sampling
     batch = batch_of(curves, job.noises)
-    trend = trend_tests(batch, sampling=sampling)
-    sharp = sharpness_tests(batch, sampling=sampling)
+    trend = trend_null(batch)
+    sharp = p_values(batch, sharpness_null(batch), sampling=sampling)
+    trends = p_values(batch, trend.null, sampling=sampling)
+    monotone = [p_values(batch, null, sampling=sampling) for null in monotone_nulls(batch)]
+    surprised = _surprises(batch, sampling=sampling)
     sweep = sharpness_sweeps(batch, at_default=sharp, sampling=sampling)
+    missed = jump_misfits(batch)
     fit = flexible_fits(batch)
     width, exponent = transition_widths(batch, fit=fit), implied_exponents(batch, fit=fit)
     change, jump = rises(batch), largest_jumps(batch)
@@ -264,10 +310,7 @@ def infer_curves_together(job: CurveJob) -> list[CurveResult]:
     for at, (curve, noise) in enumerate(zip(curves, job.noises, strict=True)):
         whole = seen[at][-1] if seen[at] else None
         effects: Effects = {
-            "p_trend": trend[at].pvalue.p,
-            "trend_sign": trend[at].sign,
-            "p_sharp": sharp[at].p,
-            "draws_sharp": sharp[at].draws,
+            "trend_sign": int(trend.sign[at]),
             "sharp_level_doubtful": level_is_doubtful(curve, noise=noise),
             "sharp_up_to_exponent": sharp_up_to(sweep[at]),
             "width_decades": width[at].estimate,
@@ -288,8 +331,10 @@ def infer_curves_together(job: CurveJob) -> list[CurveResult]:
             "p_step_line": uneven[at].p,
             "p_step_typical": odd[at],
             "surprise": whole.surprise if whole else np.nan,
-            "p_surprise": whole.p if whole else np.nan,
             "surprise_from": surprise_from(seen[at], levels=curve.levels),
         }
-        found.append(CurveResult(effects, seen[at], sweep[at]))
+        tests = {"trend": trends[at], "sharp": sharp[at], **surprised[at]}
+        tests |= {name: pvalues[at] for name, pvalues in zip(MONOTONE, monotone, strict=True)}
+        misfits = {"sharp": missed.sharp[at], "surprise": missed.surprise[at]}
+        found.append(CurveResult(effects, seen[at], sweep[at], tests, misfits))
     return found

@@ -1,15 +1,25 @@
-"""Monotone curves of any shape: least squares over all rising, falling and once-turning curves, for many rows at once."""
+"""Is a curve monotone at all? Least squares over all rising and over all falling curves, and the tests built on it."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.batch import Null
+from bigbench_meta.analysis.curves.noise import Noise, side_by_side
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bigbench_meta.analysis.curves.batch import Batch
+
     Vector = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+# Rounds of fitting and reweighting, as for the fits of smooth shapes.
+_REWEIGHTINGS = 2
 
 
 class Rising(NamedTuple):
@@ -75,20 +85,46 @@ def rising_fits(y: Vector, weights: Vector) -> Rising:
     return Rising(squares, np.take_along_axis(mean, np.cumsum(starts, axis=1) - 1, axis=1))
 
 
-def one_turn_squares(y: Vector, weights: Vector) -> Vector:
-    """Smallest sum of squares of each row over curves that turn at most once: up and down, or down and up; (rows,).
+class MonotoneNulls(NamedTuple):
+    """The tests that a rising curve, and that a falling one, explains each curve of a batch."""
 
-    Examples
-    --------
-    >>> float(one_turn_squares(np.array([[0.0, 1.0, 0.0]]), np.ones((1, 3)))[0])
-    0.0
+    rising: Null
+    falling: Null
+
+
+def monotone_nulls(batch: Batch) -> MonotoneNulls:
+    """Set up the tests that each curve is a rising, and that it is a falling, curve of any shape.
+
+    Notes
+    -----
+    The statistic is the weighted sum of squares that the best rising (falling) fit leaves. The noise is that of the items
+    for these models where items are known, without overdispersion, which would explain any course: what is tested is
+    whether the success of these models is monotone in their size, not whether other models of these sizes would do the
+    same. The null is the least favourable one: the noise about the better of the two fits, laid on a flat curve. Of all
+    monotone curves with the same noise a flat one leaves the largest sums, so that the level holds for all of them.
+    A curve that neither explains is not monotone: p of that is the larger of the two.
     """
-    back = np.s_[:, ::-1]
-    best = np.full(len(y), np.inf)
-    for sign in (1.0, -1.0):
-        ahead = rising_fits(sign * y, weights).squares
-        behind = rising_fits(sign * y[back], weights[back]).squares[back]
-        best = np.minimum(best, ahead[:, -1])
-        best = np.minimum(best, behind[:, 0])
-        best = np.minimum(best, (ahead[:, :-1] + behind[:, 1:]).min(axis=1))
-    return best
+    kind = batch.noises.each[0].kind
+    noises = batch.noises
+    if kind == "items":
+        noises = side_by_side([Noise(kind, noise.n_items, np.ones(1), np.ones(1)) for noise in batch.noises.each])
+    y = batch.y
+    mean = np.repeat(y.mean(axis=1, keepdims=True), y.shape[1], axis=1)
+    for _ in range(_REWEIGHTINGS):
+        weights = 1.0 / noises.unit_variance(mean)
+        up, down = rising_fits(y, weights), rising_fits(-y, weights)
+        rises = up.squares[:, -1:] <= down.squares[:, -1:]
+        mean = np.where(rises, up.fit, -down.fit)
+    weights = 1.0 / noises.unit_variance(mean)
+
+    def squares(sign: float, scores: Vector, curves: Indices) -> Vector:
+        rows = sign * (scores - mean[curves, None, :])
+        flat = rows.reshape(-1, rows.shape[2])
+        repeated = np.repeat(weights[curves], rows.shape[1], axis=0)
+        return rising_fits(flat, repeated).squares[:, -1].reshape(rows.shape[:2])
+
+    found = []
+    for sign, name in ((1.0, "rising"), (-1.0, "falling")):
+        observed = rising_fits(sign * y, weights).squares[:, -1]
+        found.append(Null(observed, mean, noises, partial(squares, sign), ("monotone", name)))
+    return MonotoneNulls(*found)

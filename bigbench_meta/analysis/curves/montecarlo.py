@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import special
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -23,6 +24,8 @@ _SIDE_SHARE = 5
 _FEWEST = 19
 # Draws per stage; the cap is the caller's. Most curves end in the first stage.
 _STAGES = (39, 160)
+# Halvings that place the end of an interval to a billionth.
+_HALVINGS = 40
 # Statistics that differ by rounding alone count as tied, and a tie counts against the finding.
 _TIE = 1e-9
 
@@ -51,6 +54,16 @@ class PValue(NamedTuple):
     p: float
     draws: int
     large: int = 0
+
+    @property
+    def error(self) -> float:
+        """Monte Carlo standard error of p, ``sqrt(p (1 - p) / draws)``; NaN where there is no p."""
+        return float(np.sqrt(self.p * (1.0 - self.p) / self.draws)) if self.draws else np.nan
+
+    def more(self, large: int, draws: int) -> PValue:
+        """Add draws that were made later: (b + 1)/(m + 1) over all of them."""
+        total, exceeding = self.draws + draws, self.large + large
+        return PValue((exceeding + 1) / (total + 1), total, exceeding)
 
 
 def curve_rng(seed: int, *key: Hashable) -> np.random.Generator:
@@ -116,6 +129,41 @@ def sequential_pvalues(
     for at in open_ones.tolist():
         found[at] = PValue(float(large[at] + 1) / (made + 1), made, int(large[at]))
     return found
+
+
+def bounds(large: Indices, draws: Indices, *, risk: float) -> tuple[Vector, Vector]:
+    """Return the ends of a confidence sequence for p-values of which ``large`` of so many draws are known.
+
+    All m after which one may look hold the true p at once with probability 1 - ``risk``: those p for which
+    ``(m + 1) B(b; m, p) > risk``, B the binomial probability [1]_, [2]_. No draw at all: 0 and 1.
+
+    References
+    ----------
+    .. [1] Robbins, H. (1970). Statistical methods related to the law of the iterated logarithm. Ann. Math. Stat. 41.
+    .. [2] Lai, T. L. (1976). On confidence sequences. Ann. Stat. 4.
+
+    Examples
+    --------
+    >>> low, high = bounds(np.array([0, 20]), np.array([999, 39]), risk=0.01)
+    >>> low.round(4).tolist(), high.round(4).tolist()
+    ([0.0, 0.2341], [0.0115, 0.7799])
+    """
+    b, m = np.asarray(large, dtype=np.float64), np.asarray(draws, dtype=np.float64)
+    constant = np.log(m + 1) + special.gammaln(m + 1) - special.gammaln(b + 1) - special.gammaln(m - b + 1) - np.log(risk)
+
+    def inside(p: Vector) -> NDArray[np.bool_]:
+        return np.asarray(constant + special.xlogy(b, p) + special.xlog1py(m - b, -p) > 0)
+
+    ends = []
+    middle = np.divide(b, m, out=np.full(len(m), 0.5), where=m > 0)
+    for outer in (np.zeros(len(m)), np.ones(len(m))):
+        out, within = outer.copy(), middle.copy()
+        for _ in range(_HALVINGS):
+            half = (out + within) / 2
+            holds = inside(half)
+            out, within = np.where(holds, out, half), np.where(holds, half, within)
+        ends.append(np.where(inside(outer), outer, within))
+    return ends[0], ends[1]
 
 
 def at_least(observed: Vector) -> Vector:

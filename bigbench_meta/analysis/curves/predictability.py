@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.batch import Null
 from bigbench_meta.analysis.curves.fits import Design, anchor, best_fit, design, least_squares
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, Shapes, broken_power_laws, dictionary
 from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, PValue, Sampling, at_least, sequential_pvalues, side_draws
@@ -55,6 +56,9 @@ MIN_SEEN: dict[Law, int] = {"line": 3, "sigmoid": 3, "theory": 3, "broken_power_
 _FIRST_ASKED: tuple[Law, ...] = ("line", "broken_power_law", "sigmoid", "theory")
 COMBINED = "all_laws"
 LEVEL = 0.95
+# Draws from which the statistic of each h learns its mean, to a fifth or so, and their seed: they are part of what the
+# statistic is, so that it is the same in every analysis. A mean of nearly nothing divides nothing up.
+_PILOT_DRAWS, _PILOT_SEED, _LEAST_DIVISOR = 49, 0, 0.05
 # Scores at which an interval is evaluated; its ends are interpolated.
 _GRID = 61
 # Ends of intervals that differ by rounding from the top of the range are at the top.
@@ -79,7 +83,7 @@ class Forecast(NamedTuple):
     draws: int
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
     """One law fitted to the first ``n_seen`` scales of each curve, and to these and the last."""
 
     held_out: int
@@ -88,7 +92,7 @@ class _Window(NamedTuple):
     seen: Design
     both: Design
 
-    def of(self, curves: Indices) -> _Window:
+    def of(self, curves: Indices) -> Window:
         return self._replace(seen=self.seen.of(curves), both=self.both.of(curves))
 
 
@@ -106,10 +110,10 @@ def laws_of(x: tuple[float, ...], n_seen: int) -> dict[Law, Shapes]:
     return laws
 
 
-def _window(values: Vector, weights: Vector, held_out: int) -> _Window:
+def window_of(values: Vector, weights: Vector, held_out: int) -> Window:
     n_seen = weights.shape[1] - held_out
     both = [*range(n_seen), weights.shape[1] - 1]
-    return _Window(
+    return Window(
         held_out,
         n_seen,
         values[:, -1],
@@ -118,7 +122,7 @@ def _window(values: Vector, weights: Vector, held_out: int) -> _Window:
     )
 
 
-def _misfit(y: Vector, *, window: _Window, levels: Levels) -> tuple[Vector, Vector, Vector]:
+def misfit(y: Vector, *, window: Window, levels: Levels) -> tuple[Vector, Vector, Vector]:
     """Return the sum of squares without and with the last scale, and the joint fit there, for each draw (C, D, M)."""
     seen, last = y[:, :, : window.n_seen], y[:, :, -1:]
     alone = least_squares(seen, plan=window.seen, levels=levels, cuts=(len(window.last),))[:, :, 0]
@@ -127,9 +131,9 @@ def _misfit(y: Vector, *, window: _Window, levels: Levels) -> tuple[Vector, Vect
     return alone, joint.ssr, fitted
 
 
-def _excess(y: Vector, *, window: _Window, levels: Levels, noises: Noises, dof: float) -> Vector:
+def _excess(y: Vector, *, window: Window, levels: Levels, noises: Noises, dof: float) -> Vector:
     """One-sided statistic of draws (C, D, M) for one window."""
-    alone, joint, fitted = _misfit(y, window=window, levels=levels)
+    alone, joint, fitted = misfit(y, window=window, levels=levels)
     return np.where(y[:, :, -1] > fitted, np.maximum(joint - alone, 0.0) / noises.scale(alone, dof), 0.0)
 
 
@@ -235,7 +239,7 @@ def _law_tests(
     largest_seen = laws_of(batch.x, n_scales - held_out[0])[law].values  # noqa: PD011 - no frame
     null = anchor(batch.y, values=largest_seen, among=len(largest_seen), noises=batch.noises, levels=batch.levels)
     shapes = [laws_of(batch.x, n_scales - h)[law].values for h in held_out]  # noqa: PD011 - no frame
-    windows = [_window(values, null.plan.weights, h) for values, h in zip(shapes, held_out, strict=True)]
+    windows = [window_of(values, null.plan.weights, h) for values, h in zip(shapes, held_out, strict=True)]
 
     def statistics(y: Vector, curves: Indices) -> Vector:
         levels, noises = batch.levels_of(curves), batch.noises.of(curves)
@@ -246,7 +250,8 @@ def _law_tests(
         return np.stack(columns, axis=2)
 
     observed = statistics(batch.y[:, None, :], batch.every)[:, 0]
-    draw = batch.drawer(null.mean, seed=sampling.seed, purpose=("surprise", law))
+    draws_of = Null(observed.max(axis=1), null.mean, batch.noises, lambda y, curves: y, ("surprise", law))
+    draw = draws_of.drawer(batch.curves, seed=sampling.seed)
     kept: list[list[Vector]] = [[] for _ in batch.curves]
 
     def simulate(curves: Indices, size: int) -> Vector:
@@ -275,6 +280,60 @@ def _law_tests(
             rows.append(Forecast(window.held_out, law, forecast, low, high, last, last - forecast, p, len(drawn)))
         found.append((rows, together[at]))
     return found
+
+
+def any_law(x: tuple[float, ...], n_seen: int) -> Vector:
+    """Shapes (K, M) of all laws together that ``n_seen`` points can carry."""
+    return np.concatenate([shapes.values for shapes in laws_of(x, n_seen).values()])
+
+
+def surprise_nulls(batch: Batch) -> dict[str, Null]:
+    """Set up the test that some law foresees the largest scale: one statistic, and a null for each kind of law.
+
+    Notes
+    -----
+    For each h the statistic of `forecasts` is computed with the shapes of all laws together, so that each curve is fitted
+    by the law that suits it, divided by its own mean under the null, and the largest over h is taken: without the division
+    the h whose statistic scatters most would drown the others. The divisors come from draws of their own that are the same
+    in every analysis. The nulls draw from the best fit of any law, of the straight line and of the paper's law to all
+    scales: p is the largest of the three, so that whichever of them is true, it is rejected no more often than promised.
+    Empty where no h leaves enough scales.
+    """
+    n_scales = len(batch.x)
+    usable = [h for h in HELD_OUT if n_scales - h >= MIN_SEEN["line"]]
+    if not usable:
+        return {}
+    shapes = {h: any_law(batch.x, n_scales - h) for h in usable}
+    most = laws_of(batch.x, n_scales - usable[0])
+    kinds = {COMBINED: shapes[usable[0]], "line": most["line"].values, "theory": most["theory"].values}  # noqa: PD011
+    return {name: _surprise_null(batch, values, shapes, name=name) for name, values in kinds.items()}
+
+
+def _surprise_null(batch: Batch, values: Vector, shapes: dict[int, Vector], *, name: str) -> Null:
+    null = anchor(batch.y, values=values, among=len(values), noises=batch.noises, levels=batch.levels)
+    windows = [window_of(each, null.plan.weights, h) for h, each in shapes.items()]
+
+    def each_h(y: Vector, curves: Indices) -> Vector:
+        levels, noises = batch.levels_of(curves), batch.noises.of(curves)
+        columns = [
+            _excess(y, window=each.of(curves), levels=levels, noises=noises, dof=_dof(each.n_seen, "sigmoid"))
+            for each in windows
+        ]
+        return np.stack(columns, axis=2)
+
+    observed = each_h(batch.y[:, None, :], batch.every)[:, 0]
+    divisors = np.ones((len(batch.curves), len(windows)))
+    # Where nothing lies above its law the statistic is 0 whatever it is divided by.
+    some = np.flatnonzero(observed.max(axis=1) > 0)
+    if len(some):
+        pilot = Null(observed, null.mean, batch.noises, each_h, ("surprise", name, "divisors"))
+        drawn = each_h(pilot.drawer(batch.curves, seed=_PILOT_SEED)(some, _PILOT_DRAWS), some)
+        divisors[some] = np.maximum(drawn.mean(axis=1), _LEAST_DIVISOR)
+
+    def statistic(y: Vector, curves: Indices) -> Vector:
+        return np.asarray((each_h(y, curves) / divisors[curves, None, :]).max(axis=2))
+
+    return Null((observed / divisors).max(axis=1), null.mean, batch.noises, statistic, ("surprise", name))
 
 
 def _combine(rows: list[Forecast], held_out: int) -> Forecast:

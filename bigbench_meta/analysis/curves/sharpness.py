@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.batch import Null, p_values
 from bigbench_meta.analysis.curves.fits import anchor, design, fit_shapes, least_squares
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
 from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, sequential_pvalues, side_draws
@@ -57,14 +58,14 @@ def residual_dof(n_scales: int) -> float:
 
 
 class Trend(NamedTuple):
-    """Result of the trend test: p-value, and the sign (+1 rising, -1 falling) of the better fit; +1 where both are equal."""
+    """The trend test, and the signs (C,), +1 rising, -1 falling, of the better fits; +1 where both are equal."""
 
-    pvalue: PValue
-    sign: int
+    null: Null
+    sign: NDArray[np.int64]
 
 
-def trend_tests(batch: Batch, *, sampling: Sampling) -> list[Trend]:
-    """Test each curve: flat, against a rise or a fall of any shape.
+def trend_null(batch: Batch) -> Trend:
+    """Set up the test of each curve: flat, against a rise or a fall of any shape.
 
     Notes
     -----
@@ -87,19 +88,18 @@ def trend_tests(batch: Batch, *, sampling: Sampling) -> list[Trend]:
         return np.asarray((up[:, :, 0] - best) / batch.noises.of(curves).scale(best, dof))
 
     up, down = squares(batch.y[:, None, :], batch.every)
-    draw = batch.drawer(flat.mean, seed=sampling.seed, purpose=("trend",))
-    pvalues = sequential_pvalues(
+    null = Null(
         statistic(up, down, batch.every)[:, 0],
-        lambda curves, size: statistic(*squares(draw(curves, size), curves), curves),
-        draws=sampling.draws,
-        least=0.0,
+        flat.mean,
+        batch.noises,
+        lambda y, curves: statistic(*squares(y, curves), curves),
+        ("trend",),
     )
-    rising = up[:, 0, 1] <= down[:, 0, 1]
-    return [Trend(pvalue, 1 if rises else -1) for pvalue, rises in zip(pvalues, rising, strict=True)]
+    return Trend(null, np.where(up[:, 0, 1] <= down[:, 0, 1], 1, -1))
 
 
-def sharpness_tests(batch: Batch, *, sampling: Sampling, bound: float = DEFAULT_BOUND) -> list[PValue]:
-    """Test that each curve is smooth up to exponent ``bound`` against a sharper rise.
+def sharpness_null(batch: Batch, *, bound: float = DEFAULT_BOUND) -> Null:
+    """Set up the test that each curve is smooth up to exponent ``bound`` against a sharper rise.
 
     Notes
     -----
@@ -118,13 +118,8 @@ def sharpness_tests(batch: Batch, *, sampling: Sampling, bound: float = DEFAULT_
         ssr = least_squares(y, plan=null.plan.of(curves), levels=batch.levels_of(curves), cuts=cuts)
         return np.asarray((ssr[:, :, 0] - ssr[:, :, 1]) / batch.noises.of(curves).scale(ssr[:, :, 1], dof))
 
-    draw = batch.drawer(null.mean, seed=sampling.seed, purpose=("sharp", bound))
-    return sequential_pvalues(
-        statistic(batch.y[:, None, :], batch.every)[:, 0],
-        lambda curves, size: statistic(draw(curves, size), curves),
-        draws=sampling.draws,
-        least=0.0,
-    )
+    observed = statistic(batch.y[:, None, :], batch.every)[:, 0]
+    return Null(observed, null.mean, batch.noises, statistic, ("sharp", bound))
 
 
 def level_is_doubtful(curve: Curve, *, noise: Noise) -> bool:
@@ -148,7 +143,7 @@ def level_is_doubtful(curve: Curve, *, noise: Noise) -> bool:
 
 
 def sharpness_sweeps(batch: Batch, *, sampling: Sampling, at_default: Sequence[PValue]) -> list[dict[float, PValue]]:
-    """Repeat `sharpness_tests` over the exponent bounds, so that no verdict is the choice of one bound.
+    """Repeat `sharpness_null` over the exponent bounds, so that no verdict is the choice of one bound.
 
     The smooth curves of a gentler bound are among those of a steeper one, so the p-value rises with the bound: from the
     result at `DEFAULT_BOUND` the sweep goes to steeper bounds while p <= 0.05, or else from the gentlest bound upwards
@@ -164,7 +159,9 @@ def sharpness_sweeps(batch: Batch, *, sampling: Sampling, at_default: Sequence[P
             continue
         asked = np.flatnonzero(going & (sharp == (bound > DEFAULT_BOUND)))
         if len(asked):
-            for at, result in zip(asked, sharpness_tests(batch.of(asked), sampling=sampling, bound=bound), strict=True):
+            some = batch.of(asked)
+            results = p_values(some, sharpness_null(some, bound=bound), sampling=sampling)
+            for at, result in zip(asked, results, strict=True):
                 sweeps[at][bound] = result
                 going[at] = result.p <= _SWEEP_LEVEL
     return sweeps
@@ -205,25 +202,16 @@ def concentration_tests(batch: Batch, *, smooth: Vector, sampling: Sampling, nam
     were rejected 5.0% of the time at 5% over all settings, 6.3% with overdispersion, and 10 of 60 in the worst setting
     (straight lines, 12 scales, 200 items, floor .25), more than chance allows (docs/validation.md).
     """
+    alike = bool((smooth == smooth[0]).all())
+    groups = [batch.every] if alike else [np.array([at]) for at in batch.every]
     nulls = [
-        anchor(
-            batch.y[[at]],
-            values=smooth[[at]],
-            among=1,
-            noises=batch.noises.of(np.array([at])),
-            levels=batch.levels_of(np.array([at])),
-        )
-        for at in range(len(batch.curves))
+        anchor(batch.y[at], values=smooth[at[:1]], among=1, noises=batch.noises.of(at), levels=batch.levels_of(at))
+        for at in groups
     ]
-    mean, weights, unit, sigma = (
-        np.concatenate([part(null) for null in nulls])
-        for part in (
-            lambda null: null.mean,
-            lambda null: null.plan.weights,
-            lambda null: null.plan.unit[:, :, 0],
-            lambda null: null.plan.sigma[:, 0],
-        )
-    )
+    mean = np.concatenate([null.mean for null in nulls])
+    weights = np.concatenate([null.plan.weights for null in nulls])
+    unit = np.concatenate([null.plan.unit[:, :, 0] for null in nulls])
+    sigma = np.concatenate([null.plan.sigma[:, 0] for null in nulls])
     shapes = batch.shapes.thinned()
     full = design(shapes.values, weights)
     error = np.sqrt(1.0 / weights[:, 1:] + 1.0 / weights[:, :-1])
@@ -237,7 +225,8 @@ def concentration_tests(batch: Batch, *, smooth: Vector, sampling: Sampling, nam
         largest = (steps / error[curves, None, :]).max(axis=2)
         return np.asarray(largest / np.sqrt(batch.noises.of(curves).scale(ssr, dof)))
 
-    draw = batch.drawer(mean, seed=sampling.seed, purpose=("concentration", name))
+    null = Null(np.zeros(0), mean, batch.noises, statistic, ("concentration", name))
+    draw = null.drawer(batch.curves, seed=sampling.seed)
     return sequential_pvalues(
         statistic(batch.y[:, None, :], batch.every)[:, 0],
         lambda curves, size: statistic(draw(curves, size), curves),
