@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.decisions import RISK, open_decisions
 from bigbench_meta.analysis.curves.inference import (
     WORTH_SHARING,
     CurveJob,
@@ -21,7 +22,6 @@ from bigbench_meta.analysis.curves.inference import (
     typical_curves,
 )
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
-from bigbench_meta.analysis.curves.decisions import RISK, open_decisions
 from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling
 from bigbench_meta.analysis.curves.outcomes import curve_table, forecast_table, noise_table, point_table, sweep_table
 from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN
@@ -259,7 +259,12 @@ def _infer_all(
         )
     found: list[CurveResult | None] = [None] * len(curves)
     tested = on_every_core(
-        infer_curves_together, jobs, worth=WORTH_SHARING, workers=choices.workers, progress=progress, what="curves tested"
+        infer_curves_together,
+        jobs,
+        worth=WORTH_SHARING,
+        workers=choices.workers,
+        progress=progress,
+        what="curves tested",
     )
     for some, results in zip(together, tested, strict=True):
         for at, result in zip(some, results, strict=True):
@@ -308,7 +313,9 @@ def _settle(
         for at, new in zip(whose, drawn, strict=True):
             results[at] = results[at]._replace(tests=results[at].tests | new)
     for at, place in enumerate(places):
-        found[place] = results[at]._replace(effects=results[at].effects | {"at_draw_limit": " ".join(sorted(left.decisions[at]))})
+        found[place] = results[at]._replace(
+            effects=results[at].effects | {"at_draw_limit": " ".join(sorted(left.decisions[at]))}
+        )
 
 
 def _hangs(curve: Curve, result: CurveResult) -> bool:

@@ -55,8 +55,8 @@ class Batch:
 
     def mirrored(self, y: Vector, curves: Indices) -> Vector:
         """Turn draws (C, D, M) of some curves upside down inside the range of their levels."""
-        ends = (self.levels.low + self.levels.high)[curves]
-        return np.asarray(ends[:, None, None] - y)
+        levels = self.levels_of(curves)
+        return np.asarray((levels.low + levels.high)[:, None, None] - y)  # type: ignore[index]
 
     def levels_of(self, curves: Indices) -> Levels:
         """The range of the levels of some curves."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
 
-def _best_shapes(  # noqa: PLR0912 - one loop over draws, compiled as it stands
-    c: Any, above: Any, below: Any, reach: Any, total: Any, mean: Any, sigma: Any, low_square: Any, high_square: Any,
-    least: Any, gain: Any, shape: Any, at: Any,
+    Vector = Cube = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+
+def _best_shapes(  # noqa: PLR0912, PLR0917 - one loop over draws, compiled as it stands
+    c: Cube, above: Vector, below: Vector, reach: Vector, total: Vector, mean: Vector, sigma: Vector, low_square: Vector,
+    high_square: Vector, least: Vector, gain: Vector, shape: Indices, at: Vector,
 ) -> None:  # fmt: skip
     """Find the best shape of each draw from its unbounded coefficients ``c`` (C, D, K); the last three arrays are filled.
 
@@ -59,7 +65,7 @@ def _best_shapes(  # noqa: PLR0912 - one loop over draws, compiled as it stands
 def compiled_search() -> Callable[..., None] | None:
     """Return the loop over draws, compiled; None where Numba is not installed."""
     try:
-        from numba import njit
+        from numba import njit  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         return None
     found: Callable[..., None] = njit(cache=True, nogil=True)(_best_shapes)

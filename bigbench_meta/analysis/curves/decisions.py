@@ -1,4 +1,4 @@
-"""Which decisions on curves do Monte Carlo p-values settle, and which must be drawn further?
+"""Tell which decisions on curves the Monte Carlo p-values settle, and which must be drawn further.
 
 Vocabulary
 ----------
@@ -25,7 +25,8 @@ import numpy as np
 
 from bigbench_meta.analysis.curves.inference import MONOTONE, SURPRISES
 from bigbench_meta.analysis.curves.montecarlo import bounds
-from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, TRUSTED
+from bigbench_meta.analysis.curves.sharpness import TRUSTED
+from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE
 from bigbench_meta.analysis.multiplicity import q_values
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ HYPOTHESES: dict[str, tuple[str, ...]] = {
 }
 # Decisions at a fixed level on p itself: whether a smooth rise may be called smooth, whether an overdispersed one is sharp,
 # and whether a falling curve explains a fall.
-_FIXED = (("sharp", ("sharp",), FALSE_DISCOVERY_RATE), ("sharp", ("sharp",), TRUSTED), ("falling", ("falling",), FALSE_DISCOVERY_RATE))
+_FIXED = (
+    ("sharp", ("sharp",), FALSE_DISCOVERY_RATE),
+    ("sharp", ("sharp",), TRUSTED),
+    ("falling", ("falling",), FALSE_DISCOVERY_RATE),
+)
 
 
 class Open(NamedTuple):

@@ -106,7 +106,14 @@ def design(values: Vector, weights: Vector) -> Design:
         unit *= ~constant[:, None, :]
     unit /= sigma[:, None, :]
     return Design(
-        values, weights, total, mean, sigma, unit, _products(weights, across**2), _products(weights, (1.0 - across) ** 2)
+        values,
+        weights,
+        total,
+        mean,
+        sigma,
+        unit,
+        _products(weights, across**2),
+        _products(weights, (1.0 - across) ** 2),
     )
 
 
@@ -152,9 +159,7 @@ def _edges(c: Vector, ybar: Vector, moments: _Moments, levels: Levels) -> _Edges
 def _outside(c: Vector, ybar: Vector, moments: _Moments, levels: Levels) -> NDArray[np.bool_]:
     """Tell where the unbounded fit leaves the levels; all arrays broadcast together."""
     slope = c / moments.sigma
-    return np.asarray(
-        (slope * moments.mean > ybar - levels.low) | (slope * (1.0 - moments.mean) > levels.high - ybar)
-    )
+    return np.asarray((slope * moments.mean > ybar - levels.low) | (slope * (1.0 - moments.mean) > levels.high - ybar))
 
 
 def fit_shapes(y: Vector, *, plan: Design, levels: Levels) -> Fit:
@@ -396,7 +401,9 @@ def _above(values: Vector, limit: Vector) -> tuple[NDArray[np.int64], ...]:
     return (*np.divmod(rows, values.shape[1]), shape)
 
 
-def _raise(best: Vector, shape: NDArray[np.int64], *, rows: NDArray[np.int64], shapes: NDArray[np.int64], gains: Vector) -> None:
+def _raise(
+    best: Vector, shape: NDArray[np.int64], *, rows: NDArray[np.int64], shapes: NDArray[np.int64], gains: Vector
+) -> None:
     """Raise the best gain of each row, and its shape, to the largest of what is given of that row; rows are in order."""
     if not len(rows):
         return

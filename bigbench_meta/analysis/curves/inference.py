@@ -13,8 +13,8 @@ from bigbench_meta.analysis.curves.intervals import implied_exponents, largest_j
 from bigbench_meta.analysis.curves.monotone import monotone_nulls
 from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, curve_rng
 from bigbench_meta.analysis.curves.noise import Noise, NoiseKind, Overdispersion, Residual, pooled_overdispersion
-from bigbench_meta.analysis.curves.predictability import Forecast, forecasts, surprise_from, surprise_nulls
 from bigbench_meta.analysis.curves.power import jump_misfits
+from bigbench_meta.analysis.curves.predictability import Forecast, forecasts, surprise_from, surprise_nulls
 from bigbench_meta.analysis.curves.sharpness import (
     concentration_tests,
     flexible_fits,
@@ -138,9 +138,7 @@ def residuals_of(job: ResidualJob) -> list[Residual]:
     return residuals(job.curves, kind=job.kind)
 
 
-def pool_noise(
-    curves: list[Curve], *, seed: int, workers: int | None = 1
-) -> dict[NoiseGroup, Overdispersion | None]:
+def pool_noise(curves: list[Curve], *, seed: int, workers: int | None = 1) -> dict[NoiseGroup, Overdispersion | None]:
     """Estimate the noise of every group of curves; None where nothing supports an estimate.
 
     At most four curves of a task enter, chosen by a hash of their key, so that the choice depends on nothing else. The
@@ -162,7 +160,9 @@ def pool_noise(
             jobs.append(ResidualJob(tuple(chosen[at] for at in positions), group[1]))
             places.append([(group, at) for at in positions])
     found: dict[tuple[NoiseGroup, int], Residual] = {}
-    for where, of_job in zip(places, on_every_core(residuals_of, jobs, worth=WORTH_SHARING, workers=workers), strict=True):
+    for where, of_job in zip(
+        places, on_every_core(residuals_of, jobs, worth=WORTH_SHARING, workers=workers), strict=True
+    ):
         found |= zip(where, of_job, strict=True)
     return {
         group: pooled_overdispersion(

@@ -95,10 +95,14 @@ def transition_widths(batch: Batch, *, fit: Flexible) -> list[Interval]:
     shapes = batch.shapes
     critical, flat = _profiled(batch, fit)
     found = []
-    for noise, ssr, above, limit in zip(batch.noises.each, fit.ssr, flat - fit.ssr.min(axis=1), critical.tolist(), strict=True):
+    for noise, ssr, above, limit in zip(
+        batch.noises.each, fit.ssr, flat - fit.ssr.min(axis=1), critical.tolist(), strict=True
+    ):
         few_items = noise.kind == "items" and noise.n_items < FEW_ITEMS and len(batch.x) >= _MANY_SCALES
         rises = above > limit
-        found.append(_width(ssr, shapes=shapes, critical=limit, few_items=few_items) if rises else _NONE._replace(reason=NO_RISE))
+        found.append(
+            _width(ssr, shapes=shapes, critical=limit, few_items=few_items) if rises else _NONE._replace(reason=NO_RISE)
+        )
     return found
 
 
@@ -145,7 +149,11 @@ def implied_exponents(batch: Batch, *, fit: Flexible) -> list[Interval]:
     for noise, row, above, limit in zip(batch.noises.each, ssr, flat - ssr.min(axis=1), critical.tolist(), strict=True):
         many_items = noise.kind == "items" and noise.n_items >= MANY_ITEMS
         rises = above > limit
-        found.append(_exponent(row, widths=widths, critical=limit, many_items=many_items) if rises else _NONE._replace(reason=NO_RISE))
+        found.append(
+            _exponent(row, widths=widths, critical=limit, many_items=many_items)
+            if rises
+            else _NONE._replace(reason=NO_RISE)
+        )
     return found
 
 

@@ -149,7 +149,9 @@ def bounds(large: Indices, draws: Indices, *, risk: float) -> tuple[Vector, Vect
     ([0.0, 0.2341], [0.0115, 0.7799])
     """
     b, m = np.asarray(large, dtype=np.float64), np.asarray(draws, dtype=np.float64)
-    constant = np.log(m + 1) + special.gammaln(m + 1) - special.gammaln(b + 1) - special.gammaln(m - b + 1) - np.log(risk)
+    constant = (
+        np.log(m + 1) + special.gammaln(m + 1) - special.gammaln(b + 1) - special.gammaln(m - b + 1) - np.log(risk)
+    )
 
     def inside(p: Vector) -> NDArray[np.bool_]:
         return np.asarray(constant + special.xlogy(b, p) + special.xlog1py(m - b, -p) > 0)

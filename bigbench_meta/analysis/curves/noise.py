@@ -127,7 +127,10 @@ class Noises:
     def of(self, curves: NDArray[np.int64]) -> Noises:
         """Keep some of the curves."""
         return Noises(
-            tuple(self.each[at] for at in curves.tolist()), self.n_items[curves], self.factors[curves], self.masses[curves]
+            tuple(self.each[at] for at in curves.tolist()),
+            self.n_items[curves],
+            self.factors[curves],
+            self.masses[curves],
         )
 
     def posterior(self, ssr: Vector, dof: float) -> Vector:
@@ -136,8 +139,8 @@ class Noises:
         log = (-0.5 / self.factors).reshape(shape) * ssr[..., None]
         log += (-0.5 * dof * np.log(self.factors) + np.log(np.maximum(self.masses, 1e-300))).reshape(shape)
         log -= log.max(axis=-1, keepdims=True)
-        weight = np.exp(log, out=log)
-        weight /= weight.sum(axis=-1, keepdims=True)
+        np.exp(log, out=log)
+        weight: Vector = log / log.sum(axis=-1, keepdims=True)
         return weight
 
     def scale(self, ssr: Vector, dof: float) -> Vector:

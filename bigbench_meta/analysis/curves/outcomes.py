@@ -109,10 +109,7 @@ def curve_table(
         analyzed[f"power_{name}"], analyzed[f"power_{name}_small"] = _powers(
             name, analyzed[f"q_{name}"].to_numpy(np.float64), families, noises=noises, found=found
         )
-    words = [
-        _verdict_of(analyzed.iloc[position], curve)
-        for position, curve in enumerate(curves)
-    ]
+    words = [_verdict_of(analyzed.iloc[position], curve) for position, curve in enumerate(curves)]
     analyzed["verdict"] = pd.Categorical([each.word for each in words], categories=list(VERDICTS))
     analyzed["verdict_reason"] = [each.reason for each in words]
     analyzed["emergent"] = pd.array([each.emergent for each in words], dtype="boolean")
@@ -198,8 +195,9 @@ def _powers(
     noises: list[Noise | None],
     found: list[CurveResult | None],
 ) -> tuple[Vector, Vector]:
-    """Power to see a jump of .4 and one of .2 of the range, at the worse of the two places, at the level that one more
-    finding of the family would need.
+    """Power to see a jump of .4 and one of .2 of the range, at the worse of the two places.
+
+    At the level that one more finding of the family would need.
     """
     large, small = np.full(len(q), np.nan), np.full(len(q), np.nan)
     for family in families:
@@ -208,7 +206,10 @@ def _powers(
             noise, result = noises[at], found[at]
             if noise is not None and result is not None:
                 seen = power(
-                    result.misfits[name], factors=noise.factors, masses=noise.masses, level=min(level, FALSE_DISCOVERY_RATE)
+                    result.misfits[name],
+                    factors=noise.factors,
+                    masses=noise.masses,
+                    level=min(level, FALSE_DISCOVERY_RATE),
                 ).min(axis=1)
                 small[at], large[at] = seen
     return large, small

@@ -46,7 +46,8 @@ def jump_misfits(batch: Batch) -> Misfits:
     """Plant the stated jumps on each curve's own level and return what the best smooth and the best foreseeing fit miss."""
     n_scales = len(batch.x)
     level = np.median(batch.y[:, : max(n_scales - max(_AFTER), 1)], axis=1)
-    reach, top = batch.levels.high - batch.levels.low, np.asarray(batch.levels.high)
+    top = np.asarray(batch.levels.high)
+    reach = top - np.asarray(batch.levels.low)
     cells = []
     for size in (SMALL_JUMP, LARGE_JUMP):
         floor = np.minimum(level, top - size * reach)

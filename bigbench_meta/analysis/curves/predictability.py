@@ -32,7 +32,14 @@ import numpy as np
 from bigbench_meta.analysis.curves.batch import Null
 from bigbench_meta.analysis.curves.fits import Design, anchor, best_fit, design, least_squares
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, Shapes, broken_power_laws, dictionary
-from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, PValue, Sampling, at_least, sequential_pvalues, side_draws
+from bigbench_meta.analysis.curves.montecarlo import (
+    EXCEEDANCES,
+    PValue,
+    Sampling,
+    at_least,
+    sequential_pvalues,
+    side_draws,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,6 +100,7 @@ class Window(NamedTuple):
     both: Design
 
     def of(self, curves: Indices) -> Window:
+        """Keep some of the curves."""
         return self._replace(seen=self.seen.of(curves), both=self.both.of(curves))
 
 
@@ -111,6 +119,7 @@ def laws_of(x: tuple[float, ...], n_seen: int) -> dict[Law, Shapes]:
 
 
 def window_of(values: Vector, weights: Vector, held_out: int) -> Window:
+    """Take the moments of a law's shapes (K, M) for one h, under the weights (C, M) of each curve."""
     n_seen = weights.shape[1] - held_out
     both = [*range(n_seen), weights.shape[1] - 1]
     return Window(
@@ -236,9 +245,9 @@ def _law_tests(
     batch: Batch, *, law: Law, sampling: Sampling, held_out: tuple[int, ...]
 ) -> list[tuple[list[Forecast], PValue]]:
     n_scales = len(batch.x)
-    largest_seen = laws_of(batch.x, n_scales - held_out[0])[law].values  # noqa: PD011 - no frame
+    largest_seen = laws_of(batch.x, n_scales - held_out[0])[law].values
     null = anchor(batch.y, values=largest_seen, among=len(largest_seen), noises=batch.noises, levels=batch.levels)
-    shapes = [laws_of(batch.x, n_scales - h)[law].values for h in held_out]  # noqa: PD011 - no frame
+    shapes = [laws_of(batch.x, n_scales - h)[law].values for h in held_out]
     windows = [window_of(values, null.plan.weights, h) for values, h in zip(shapes, held_out, strict=True)]
 
     def statistics(y: Vector, curves: Indices) -> Vector:
@@ -250,7 +259,7 @@ def _law_tests(
         return np.stack(columns, axis=2)
 
     observed = statistics(batch.y[:, None, :], batch.every)[:, 0]
-    draws_of = Null(observed.max(axis=1), null.mean, batch.noises, lambda y, curves: y, ("surprise", law))
+    draws_of = Null(observed.max(axis=1), null.mean, batch.noises, statistics, ("surprise", law))
     draw = draws_of.drawer(batch.curves, seed=sampling.seed)
     kept: list[list[Vector]] = [[] for _ in batch.curves]
 
@@ -305,7 +314,7 @@ def surprise_nulls(batch: Batch) -> dict[str, Null]:
         return {}
     shapes = {h: any_law(batch.x, n_scales - h) for h in usable}
     most = laws_of(batch.x, n_scales - usable[0])
-    kinds = {COMBINED: shapes[usable[0]], "line": most["line"].values, "theory": most["theory"].values}  # noqa: PD011
+    kinds = {COMBINED: shapes[usable[0]], "line": most["line"].values, "theory": most["theory"].values}
     return {name: _surprise_null(batch, values, shapes, name=name) for name, values in kinds.items()}
 
 

@@ -123,13 +123,17 @@ def _shape(evidence: Evidence) -> Verdict:
     significant = evidence.q_trend <= FALSE_DISCOVERY_RATE
     if evidence.q_nonmonotone <= FALSE_DISCOVERY_RATE:
         change = f"from the smallest to the largest model {evidence.rise:+.2f}"
-        return Verdict("nonmonotone", f"no rising and no falling curve explains it within the noise of items; {change}", None)
+        return Verdict(
+            "nonmonotone", f"no rising and no falling curve explains it within the noise of items; {change}", None
+        )
     if significant and evidence.sign < 0:
         if "falling" in evidence.at_draw_limit:
             return _at_limit(evidence)
         if evidence.rise_high < 0 and evidence.p_falling > FALSE_DISCOVERY_RATE:
             return Verdict("inverse", "gets worse with scale", None)
-        return Verdict("undecided", "falls, but a falling curve does not explain it or its net change may be none", None)
+        return Verdict(
+            "undecided", "falls, but a falling curve does not explain it or its net change may be none", None
+        )
     steep = evidence.q_sharp <= FALSE_DISCOVERY_RATE and significant
     trusted = not evidence.doubtful or evidence.p_sharp <= TRUSTED
     if significant and "sharp" in evidence.at_draw_limit:
