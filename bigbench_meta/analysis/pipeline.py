@@ -263,7 +263,7 @@ def _infer_all(
         jobs,
         worth=WORTH_SHARING,
         workers=choices.workers,
-        progress=progress,
+        progress=_in_curves(progress, len(positions)),
         what="curves tested",
     )
     for some, results in zip(together, tested, strict=True):
@@ -272,6 +272,13 @@ def _infer_all(
     if draws >= _MIN_TO_GO_ON:
         _settle(curves, noises, found, member=member, seed=seed, choices=choices)
     return found
+
+
+def _in_curves(progress: Progress | None, n_curves: int) -> Progress | None:
+    """Tell progress in curves where the work is done in batches of them."""
+    if progress is None:
+        return None
+    return lambda done, total, what: progress(done * n_curves // total, n_curves, what)
 
 
 def _settle(

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Vector = Cube = NDArray[np.float64]
+    Vector = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
 
-def _best_shapes(  # noqa: PLR0912, PLR0917 - one loop over draws, compiled as it stands
-    c: Cube, above: Vector, below: Vector, reach: Vector, total: Vector, mean: Vector, sigma: Vector, low_square: Vector,
+def _best_shapes(  # noqa: PLR0917 - one loop over draws, compiled as it stands
+    c: Vector, above: Vector, below: Vector, reach: Vector, total: Vector, mean: Vector, sigma: Vector, low_square: Vector,
     high_square: Vector, least: Vector, gain: Vector, shape: Indices, at: Vector,
 ) -> None:  # fmt: skip
     """Find the best shape of each draw from its unbounded coefficients ``c`` (C, D, K); the last three arrays are filled.

@@ -136,12 +136,11 @@ class Noises:
     def posterior(self, ssr: Vector, dof: float) -> Vector:
         """Probabilities (C, ..., F) of phi given weighted sums of squares ``ssr`` (C, ...) on ``dof`` degrees of freedom."""
         shape = (len(self.factors), *(1,) * (ssr.ndim - 1), self.factors.shape[1])
-        log = (-0.5 / self.factors).reshape(shape) * ssr[..., None]
+        log: Vector = (-0.5 / self.factors).reshape(shape) * ssr[..., None]
         log += (-0.5 * dof * np.log(self.factors) + np.log(np.maximum(self.masses, 1e-300))).reshape(shape)
         log -= log.max(axis=-1, keepdims=True)
         np.exp(log, out=log)
-        weight: Vector = log / log.sum(axis=-1, keepdims=True)
-        return weight
+        return np.asarray(log / log.sum(axis=-1, keepdims=True))
 
     def scale(self, ssr: Vector, dof: float) -> Vector:
         """Posterior mean of phi, (C, ...): what a test statistic is divided by."""
@@ -160,7 +159,7 @@ class Noises:
         while True:
             open_ones = high - low > 1e-6 * high
             if not open_ones.any():
-                return high**2
+                return np.asarray(high**2)
             middle = (low + high) / 2
             ratio = middle[:, None] / root
             tail = 2 * special.ndtr(-ratio) if parameters == 1 else np.exp(-(ratio**2) / 2)

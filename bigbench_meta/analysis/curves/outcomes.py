@@ -220,7 +220,7 @@ def _verdict_of(row: pd.Series[Any], curve: Curve) -> Verdict:
     return verdict(
         Evidence(
             refused=str(row["not_tested"]),
-            constant_answer=row["constant_answer"] is True,
+            constant_answer=bool(row["constant_answer"] == 1),
             q_trend=float(row["q_trend"]),
             q_sharp=float(row["q_sharp"]),
             q_surprise=float(row["q_surprise"]),
@@ -234,7 +234,7 @@ def _verdict_of(row: pd.Series[Any], curve: Curve) -> Verdict:
             jump_high=float(row["jump_high"]) / scale,
             detectable=float(row["detectable_jump"]) / scale,
             sharp_up_to=float(row["sharp_up_to_exponent"]),
-            doubtful=row["sharp_level_doubtful"] is True,
+            doubtful=bool(row["sharp_level_doubtful"] == 1),
             power_sharp=float(row["power_sharp"]),
             power_surprise=float(row["power_surprise"]),
             surprise_needs=_surprise_needs(float(row["surprise_from"]), curve),

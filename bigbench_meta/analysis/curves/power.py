@@ -16,7 +16,7 @@ from scipy import special
 
 from bigbench_meta.analysis.curves.fits import anchor, least_squares
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND
-from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN, any_law, misfit, window_of
+from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN, misfit, windows_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,9 +66,11 @@ def jump_misfits(batch: Batch) -> Misfits:
         sharp.append(least_squares(rows, plan=smooth.plan, levels=batch.levels, cuts=(among,))[:, 0, 0])
         each = [np.zeros(len(planted))]
         for h in usable:
-            values = any_law(batch.x, n_scales - h)
-            alone, joint, fitted = misfit(rows, window=window_of(values, smooth.plan.weights, h), levels=batch.levels)
-            each.append(np.where(planted[:, -1] > fitted[:, 0], joint[:, 0] - alone[:, 0], 0.0))
+            excess = []
+            for window in windows_of(batch.x, h, weights=smooth.plan.weights).values():
+                alone, joint, fitted = misfit(rows, window=window, levels=batch.levels)
+                excess.append(np.where(planted[:, -1] > fitted[:, 0], joint[:, 0] - alone[:, 0], 0.0))
+            each.append(np.min(excess, axis=0))
         surprise.append(np.max(each, axis=0))
     return Misfits(np.stack(sharp, axis=1).reshape(shape), np.stack(surprise, axis=1).reshape(shape))
 

@@ -291,44 +291,51 @@ def _law_tests(
     return found
 
 
-def any_law(x: tuple[float, ...], n_seen: int) -> Vector:
-    """Shapes (K, M) of all laws together that ``n_seen`` points can carry."""
-    return np.concatenate([shapes.values for shapes in laws_of(x, n_seen).values()])
-
-
 def surprise_nulls(batch: Batch) -> dict[str, Null]:
     """Set up the test that some law foresees the largest scale: one statistic, and a null for each kind of law.
 
     Notes
     -----
-    For each h the statistic of `forecasts` is computed with the shapes of all laws together, so that each curve is fitted
-    by the law that suits it, divided by its own mean under the null, and the largest over h is taken: without the division
-    the h whose statistic scatters most would drown the others. The divisors come from draws of their own that are the same
-    in every analysis. The nulls draw from the best fit of any law, of the straight line and of the paper's law to all
-    scales: p is the largest of the three, so that whichever of them is true, it is rejected no more often than promised.
-    Empty where no h leaves enough scales.
+    For each h the statistic is the smallest over the laws of what `forecasts` tests for each: the law that foresees best
+    speaks. (Fitted to the shapes of all laws at once, the smaller scales would choose one law and the largest another, and
+    what is then missed is partly how coarse the shapes of a law are.) It is divided by its own mean under the null, and the
+    largest over h is taken: without the division the h whose statistic scatters most would drown the others. The divisors
+    come from draws of their own that are the same in every analysis. The nulls draw from the best fit of any law, of the
+    straight line and of the paper's law to all scales: p is the largest of the three, so that whichever of them is true,
+    it is rejected no more often than promised. Empty where no h leaves enough scales.
     """
     n_scales = len(batch.x)
     usable = [h for h in HELD_OUT if n_scales - h >= MIN_SEEN["line"]]
     if not usable:
         return {}
-    shapes = {h: any_law(batch.x, n_scales - h) for h in usable}
     most = laws_of(batch.x, n_scales - usable[0])
-    kinds = {COMBINED: shapes[usable[0]], "line": most["line"].values, "theory": most["theory"].values}
-    return {name: _surprise_null(batch, values, shapes, name=name) for name, values in kinds.items()}
+    every = np.concatenate([shapes.values for shapes in most.values()])
+    kinds = {COMBINED: every, "line": most["line"].values, "theory": most["theory"].values}
+    return {name: _surprise_null(batch, values, usable, name=name) for name, values in kinds.items()}
 
 
-def _surprise_null(batch: Batch, values: Vector, shapes: dict[int, Vector], *, name: str) -> Null:
+def windows_of(x: tuple[float, ...], held_out: int, *, weights: Vector) -> dict[Law, Window]:
+    """Take the moments of every law for one h, under the weights (C, M) of each curve."""
+    laws = laws_of(x, len(x) - held_out)
+    return {law: window_of(shapes.values, weights, held_out) for law, shapes in laws.items()}
+
+
+def _surprise_null(batch: Batch, values: Vector, usable: list[int], *, name: str) -> Null:
     null = anchor(batch.y, values=values, among=len(values), noises=batch.noises, levels=batch.levels)
-    windows = [window_of(each, null.plan.weights, h) for h, each in shapes.items()]
+    windows = [windows_of(batch.x, h, weights=null.plan.weights) for h in usable]
 
     def each_h(y: Vector, curves: Indices) -> Vector:
         levels, noises = batch.levels_of(curves), batch.noises.of(curves)
-        columns = [
-            _excess(y, window=each.of(curves), levels=levels, noises=noises, dof=_dof(each.n_seen, "sigmoid"))
-            for each in windows
-        ]
-        return np.stack(columns, axis=2)
+        columns = []
+        for laws in windows:
+            least: Vector | None = None
+            for law, window in laws.items():
+                excess = _excess(
+                    y, window=window.of(curves), levels=levels, noises=noises, dof=_dof(window.n_seen, law)
+                )
+                least = excess if least is None else np.minimum(least, excess)
+            columns.append(least)
+        return np.stack(columns, axis=2)  # type: ignore[arg-type]
 
     observed = each_h(batch.y[:, None, :], batch.every)[:, 0]
     divisors = np.ones((len(batch.curves), len(windows)))
