@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check check-all coverage mutation lowest lock clean
+.PHONY: run test test-pythons check check-all coverage mutation lowest lock clean
 
-# The tests of the parts whose branch coverage is held (scripts/check_coverage.py).
+# The tests of the parts whose branch coverage is held (scripts/maintenance/check_coverage.py).
 CORE := tests/analysis tests/facts tests/fetcher tests/loader tests/test_emergence.py tests/test_emergence_tables.py tests/test_table_files.py \
   tests/cli/test_fetch.py tests/cli/test_load.py
 
@@ -32,9 +32,15 @@ test: .venv/.ready
 
 check: test
 
+# The core, a few commands and the exported formats on the other supported Pythons, where an interpreter is found.
+ON_OTHER_PYTHONS := $(CORE) tests/cli/test_main.py tests/export/test_formats.py
+test-pythons: .venv/.ready
+	$(BIN)/python scripts/maintenance/other_pythons.py $(ON_OTHER_PYTHONS)
+
 # Everything, the long parts too; installs PyTorch and Debian packages if they are missing.
 check-all: .venv/.ready
-	bash scripts/install_check_tools.sh
+	bash scripts/maintenance/install_check_tools.sh
+	$(BIN)/python scripts/maintenance/other_pythons.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -46,7 +52,7 @@ coverage: .venv/.ready
 	$(BIN)/coverage run -m pytest -n auto -m "not slow and not browser and not latex and not train" $(CORE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet -o coverage.json
-	$(BIN)/python scripts/check_coverage.py coverage.json
+	$(BIN)/python scripts/maintenance/check_coverage.py coverage.json
 
 # Mutation testing of emergence.py and the concentration test by their own tests (docs/mutation.md); goes on where it stopped.
 mutation: .venv/.ready
@@ -65,11 +71,21 @@ lowest:
 
 # Two locks, for running and for developing, with hashes and without any index line. A package that another one asks for
 # with an extra is pinned with that extra: pip takes `coverage[toml]` for pinned only where the lock says `coverage[toml]`.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --group build --universal --python-version 3.11 --generate-hashes \
+# One version of a package serves every Python: NumPy draws other numbers from one release to the next. The third lock is that
+# of a tool apart, the validator of exported records.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
   --no-strip-extras --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 lock: .venv/.ready
-	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --extra test --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --group build --python-version 3.11 --output-file requirements.lock
+	$(COMPILE) pyproject.toml --group build --extra test --extra dev --python-version 3.11 --constraint requirements.lock \
+	  --output-file requirements-dev.lock
+	$(COMPILE) --group records --python-version 3.12 --output-file requirements-records.lock
 
 clean:
-	rm -rf .venv .venv-records bigbench-meta-out
+	rm -rf .venv .venv-lowest .venv-records .venv-3.* bigbench-meta-out
+
+# Wheel and source distribution in dist/, checked as a stranger would meet them: metadata, contents, licences, and the tables
+# of the wheel alone in clean environments of the oldest and the newest supported Python. PYTHONS="3.12 /a/python3" chooses others.
+.PHONY: dist
+dist: .venv/.ready
+	$(BIN)/python scripts/maintenance/check_dist.py $(addprefix --python ,$(PYTHONS))

@@ -53,12 +53,12 @@ def seconds(work) -> tuple[float, float]:
 @contextmanager
 def processes(count: int | None):
     """Inside this block a load uses this many processes; None leaves the choice to the loader."""
-    chosen = reading._processes_for
-    reading._processes_for = chosen if count is None else lambda _: count
+    chosen = reading.processes_for
+    reading.processes_for = chosen if count is None else lambda _: count
     try:
         yield
     finally:
-        reading._processes_for = chosen
+        reading.processes_for = chosen
 
 
 def load(checkout, count: int | None) -> None:

@@ -9,13 +9,15 @@ from importlib import import_module
 
 from bigbench_meta.errors import BigbenchMetaError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # public name -> the module that defines it
 _HOME = {
     "Analysis": "bigbench_meta.analysis",
     "analyze": "bigbench_meta.analysis",
     "claims": "bigbench_meta.facts.claims",
+    "findings": "bigbench_meta.analysis.findings",
+    "packaged_ladder": "bigbench_meta.experiments.ladder.packaged",
     "emergence_score": "bigbench_meta.emergence",
     "linearity": "bigbench_meta.emergence",
     "score_curves": "bigbench_meta.emergence",
@@ -27,6 +29,8 @@ _HOME = {
     "run": "bigbench_meta.jobs.run",
     "simulate": "bigbench_meta.simulation.repository",
 }
+# public names that are modules
+_MODULES = {"figures": "bigbench_meta.figures"}
 
 __all__ = [
     "Analysis",
@@ -38,9 +42,12 @@ __all__ = [
     "claims",
     "emergence_score",
     "fetch",
+    "figures",
+    "findings",
     "linearity",
     "load_results",
     "metrics",
+    "packaged_ladder",
     "run",
     "score_curves",
     "simulate",
@@ -49,6 +56,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load a public name from its module on first use (PEP 562)."""
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(_HOME[name]), name)

@@ -57,3 +57,23 @@ class OutputError(BigbenchMetaError):
 
 class MissingExtraError(BigbenchMetaError):
     """An optional dependency is needed and not installed."""
+
+
+def missing_extra(what: str, extra: str, *, otherwise: str = "") -> MissingExtraError:
+    """Return the error for ``what`` needs an extra, with a command that installs it.
+
+    The command names the packages themselves, as this package's metadata list them: it is right for an installed wheel
+    and in a checkout alike, and whether or not a package index knows this package.
+    """
+    import re
+    import shlex
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        listed = requires("bigbench-meta") or []
+    except PackageNotFoundError:  # run from a checkout without an install
+        listed = []
+    wanted = [text.split(";")[0].strip() for text in listed if re.search(rf"extra == ['\"]{extra}['\"]", text)]
+    command = shlex.join(["pip", "install", *(wanted or [f".[{extra}]"])])
+    where = "" if wanted else ", in a checkout of bigbench_meta"
+    return MissingExtraError(f"{what}; install what is missing with: {command}{where}{otherwise}")

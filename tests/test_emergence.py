@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bigbench_meta as bm
-from bigbench_meta.emergence import curve_points
+from bigbench_meta.emergence import curve_points, emergence_floored, observed_width
 from bigbench_meta.errors import TableError
 from bigbench_meta.schema import CURVES, validate
 
@@ -299,3 +299,40 @@ def test_points_are_those_of_a_plain_walk(rows, backwards):
             for key, start, end in zip(keys, points.start, ends, strict=True)
         }
         assert repr(sorted(found.items())) == repr(list(expected.items()))
+
+
+@pytest.mark.parametrize(
+    ("score", "width"),
+    [
+        ([0.0, 0.5, 1.0], 1.6),  # by hand: .1 at 10^0.2, .9 at 10^1.8
+        ([1.0, 0.5, 0.0], 1.6),  # a falling curve turned around
+        ([3.0, 3.5, 4.0], 1.6),  # the range counts, not the level
+        ([0.0, 0.0, 1.0], 0.8),  # .1 at 10^1.1, .9 at 10^1.9
+        ([1.0, 0.0, 1.0], 0.8),  # its first maximum comes before its minimum: turned around, .1 at 10^0.1, .9 at 10^0.9
+    ],
+)
+def test_width_of_a_rise_is_measured_in_decades(score, width):
+    """Between 10% and 90% of the observed range, by straight lines over log10 scale 0, 1, 2."""
+    assert observed_width(np.array([1.0, 10.0, 100.0]), np.array(score)) == pytest.approx(width)
+
+
+@pytest.mark.parametrize("score", [[0.5, 0.5, 0.5], [0.95, 0.0, 1.0]])
+def test_width_without_a_rise_is_undefined(score):
+    """A flat curve, and one that begins above 90% of its rise, have no width."""
+    assert np.isnan(observed_width(np.array([1.0, 10.0, 100.0]), np.array(score)))
+
+
+def test_width_is_that_of_the_last_rise():
+    """A wobble above 10% before the rise does not widen it: .1 is met last at 10^2.11, .9 at 10^3.8."""
+    scale, score = np.logspace(0, 4, 5), np.array([0, 0.2, 0.05, 0.5, 1])
+    assert observed_width(scale, score) == pytest.approx(3.8 - (2 + 0.05 / 0.45))
+
+
+def test_floored_score_floors_every_step():
+    """By hand: steps 0, 0, .012, .288 with floor .01; median square (.0001 + .000144) / 2; not the median floored (30.0)."""
+    y = np.array([0, 0, 0, 0.012, 0.3])
+    assert emergence_floored(y, resolution=0.01) == pytest.approx(0.3 / np.sqrt((1e-4 + 1.44e-4) / 2))
+    assert emergence_floored(np.stack([y, y[::-1]]), resolution=[0.01, 0.01]) == pytest.approx(
+        [27.1607, -27.1607], abs=1e-4
+    )
+    assert np.isnan(emergence_floored(y, resolution=0.0))

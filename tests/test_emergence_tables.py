@@ -11,8 +11,9 @@ import pytest
 from test_emergence import frame_of
 
 import bigbench_meta as bm
-from bigbench_meta import emergence
-from bigbench_meta.emergence import STEP_TOLERANCE, _median, _one_code, _score_rows, _sorting, curve_points
+from bigbench_meta.emergence import STEP_TOLERANCE, curve_points
+from bigbench_meta.emergence.measures import median_of_rows, score_rows
+from bigbench_meta.emergence.points import _sorting, one_code
 from bigbench_meta.errors import TableError
 from bigbench_meta.schema import CURVES
 
@@ -90,7 +91,7 @@ def test_each_curve_is_scored_by_its_own_scores():
 )
 def test_types_of_scores(y):
     """Scores are doubles and reasons Python's own strings, whatever is undefined."""
-    assert [part.dtype for part in _score_rows(np.array(y))] == [np.float64, np.float64, np.float64, object]
+    assert [part.dtype for part in score_rows(np.array(y))] == [np.float64, np.float64, np.float64, object]
 
 
 def test_a_model_without_scale_leaves_short_curves_short():
@@ -163,15 +164,15 @@ def test_names_that_are_numbers():
 @pytest.mark.parametrize("limit", [1 << 62, 1000, 1])
 def test_codes_of_rows_are_in_order(monkeypatch, limit):
     """One number per row, equal and in order as Python's tuples are, also where the product of the levels has 185 bits."""
-    monkeypatch.setattr(emergence, "_MAX_CODE", limit)
+    monkeypatch.setattr("bigbench_meta.emergence.points._MAX_CODE", limit)
     most = 2_000_000_011
     last = (-1, most - 2, most - 1, most)
     rows = [(most, most, most, a, b, c) for a in (-1, 0, most) for b in last for c in (-1, 0, 1, most)]
     columns = np.array([*rows, *rows[::-1]]).T
-    code = _one_code(list(columns)).tolist()
+    code = one_code(list(columns)).tolist()
     assert code[: len(rows)] == code[: len(rows) - 1 : -1]
     assert sorted(set(code)) == code[: len(rows)]
-    assert _one_code([column[:0] for column in columns]).tolist() == []
+    assert one_code([column[:0] for column in columns]).tolist() == []
 
 
 @pytest.mark.parametrize("highest", [3, 6, 1 << 40, (1 << 54) - 1, (1 << 62) - 1])
@@ -189,7 +190,7 @@ def test_rows_are_sorted_as_numpy_sorts_them(highest):
 def test_medians_are_those_of_numpy(length):
     """The same bits, ties and infinities included."""
     rows = np.random.default_rng(4).choice([0.1, 0.2, 0.7, 1e300, np.inf], (200, length))
-    assert _median(rows).tobytes() == np.median(rows, axis=1).tobytes()
+    assert median_of_rows(rows).tobytes() == np.median(rows, axis=1).tobytes()
 
 
 @pytest.mark.parametrize("shots", [[-1, 0, 3], [0, 10**12, -(10**12)], [5, 5, 5]])

@@ -1,4 +1,4 @@
-"""Work shared by this process and others: same results, in order, and no error or dead process passes unseen."""
+"""Jobs in several processes: same results, in order, and no error or dead process passes unseen."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from functools import cache
 from pathlib import Path
 
 import pytest
 from joblib import Parallel, delayed
 
-from bigbench_meta.parallel import _others, on_every_core, start_others
+from bigbench_meta.parallel import run_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,40 +26,40 @@ def square(number):
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_results_come_in_the_order_of_the_jobs(workers):
-    """Forty squares in order; with more than one process this one did some and others did some."""
+    """Forty squares in order; workers do them where there is more than one process."""
     told = []
-    found = on_every_core(
+    found = run_jobs(
         square, range(40), worth=10, workers=workers, progress=lambda *said: told.append(said), what="squares"
     )
     assert [value for value, _ in found] == [number**2 for number in range(40)]
     processes = {process for _, process in found}
-    assert os.getpid() in processes
+    assert (os.getpid() in processes) == (workers == 1)
     assert (len(processes) > 1) == (workers > 1)
     assert told == [(done, 40, "squares") for done in range(1, 41)]
 
 
 def test_few_jobs_stay_here():
-    """Fewer jobs than are worth the start of a process are done in this one; none at all are no jobs."""
-    assert {process for _, process in on_every_core(square, range(3), worth=4)} == {os.getpid()}
-    assert on_every_core(square, [], worth=4) == []
+    """Fewer jobs than are worth the start of a process run in this one; none at all are no jobs."""
+    assert {process for _, process in run_jobs(square, range(3), worth=4)} == {os.getpid()}
+    assert run_jobs(square, [], worth=4) == []
 
 
 @pytest.mark.parametrize("wrong", [0, 39])
 def test_an_error_anywhere_is_raised(wrong):
-    """The first job fails in another process, the last one here; both times the error arrives, and work can go on."""
+    """The error of a job arrives, whichever job it is, and work can go on."""
 
     def inverse(number):
         time.sleep(0.01)
         return 1 / (number - wrong)
 
     with pytest.raises(ZeroDivisionError):
-        on_every_core(inverse, range(40), worth=2, workers=2)
-    assert on_every_core(abs, [-1, -2, -3], worth=2, workers=2) == [1, 2, 3]
+        run_jobs(inverse, range(40), workers=2)
+    assert run_jobs(abs, [-1, -2, -3], workers=2) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("after", [0, 5])
-def test_work_of_a_process_that_is_killed_is_done_here(caplog, after):
-    """Where the other processes are killed, every result is there all the same, and the log says what happened."""
+def test_jobs_of_a_killed_worker_run_here(caplog, after):
+    """Where workers are killed, every result is there all the same, and the log says what happened."""
     here = os.getpid()
 
     def mortal(number):
@@ -69,65 +68,49 @@ def test_work_of_a_process_that_is_killed_is_done_here(caplog, after):
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    assert on_every_core(mortal, range(100), worth=2, workers=3) == list(range(100))
-    assert caplog.messages[0].startswith("the work of other processes is done in this one: ")
+    assert run_jobs(mortal, range(100), workers=3) == list(range(100))
+    assert caplog.messages[0].startswith("worker processes failed (")
+    assert caplog.messages[0].endswith("; continuing in this process")
     assert len(caplog.messages) == 1
-    assert {process for _, process in on_every_core(square, range(20), worth=2, workers=2)} > {here}
+    assert os.getpid() not in {process for _, process in run_jobs(square, range(20), workers=2)}
 
 
-def test_all_work_is_done_here_where_no_process_can_be_started(caplog, monkeypatch):
-    """Without room for semaphores there are no other processes: the results are the same, and the log says so once."""
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EAGAIN])
+def test_all_jobs_run_here_where_no_process_can_be_started(caplog, monkeypatch, code):
+    """Without room for semaphores, or processes, there are no workers: the results are the same, and the log says so."""
 
     def refuse(*_arguments, **_settings):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
-    _others.cache_clear()
-    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", refuse)
-    start_others("this")
-    for _ in range(2):
-        assert {process for _, process in on_every_core(square, range(20), worth=2, workers=2)} == {os.getpid()}
-    assert caplog.text.count("No space left on device") == 1
-    _others.cache_clear()
+    monkeypatch.setattr("joblib.Parallel.__call__", refuse)
+    assert {process for _, process in run_jobs(square, range(20), workers=2)} == {os.getpid()}
+    assert caplog.text.count(os.strerror(code)) == 1
 
 
-def test_a_process_that_cannot_be_started_later_is_done_without(caplog, monkeypatch):
-    """The first process is refused when there is work for it, as where a limit of processes is reached."""
+def test_an_error_of_the_system_in_a_job_is_no_lost_worker():
+    """A job that cannot open its file fails with that error, whether or not others went well before."""
+    for first in (0, 10):
 
-    class Refusing:
-        def submit(self, *_arguments):
-            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        def opened(number, first=first):
+            return number if number < first else open("/nonexistent/file")  # noqa: PTH123
 
-    _others.cache_clear()
-    monkeypatch.setattr("bigbench_meta.parallel._others", cache(lambda _count: Refusing()))
-    start_others("this")
-    assert on_every_core(abs, range(-20, 0), worth=2, workers=2) == list(range(20, 0, -1))
-    assert "Resource temporarily unavailable" in caplog.text
-
-
-def test_other_processes_are_ready_before_there_is_work():
-    """What is imported ahead of the work is there in the process that does it, a module of no use to anything else."""
-
-    def knows(_number):
-        time.sleep(0.01)
-        return os.getpid(), "this" in sys.modules
-
-    start_others("this")
-    found = on_every_core(knows, range(40), worth=2)
-    elsewhere = {known for process, known in found if process != os.getpid()}
-    assert elsewhere <= {True}
+        with pytest.raises(FileNotFoundError):
+            run_jobs(opened, range(20), workers=2)
 
 
 def test_joblib_can_be_used_beside():
-    """The processes kept here are not those that joblib keeps: either works after the other, with as many of them."""
-    assert on_every_core(abs, [-1] * 20, worth=2, workers=3) == [1] * 20
+    """Another use of joblib in the same process works before and after."""
+    assert run_jobs(abs, [-1] * 20, workers=3) == [1] * 20
     assert Parallel(n_jobs=2)(delayed(abs)(-number) for number in range(20)) == list(range(20))
-    assert on_every_core(abs, [-2] * 20, worth=2, workers=3) == [2] * 20
+    assert run_jobs(abs, [-2] * 20, workers=3) == [2] * 20
 
 
-def test_an_index_error_of_a_job_is_no_job_lost():
-    """A job done here that looks past the end of a list fails as it would anywhere; nothing waits for its result."""
-    with pytest.raises(IndexError):
-        on_every_core([].__getitem__, [0, 1, 2], worth=10)
+def test_the_backend_in_force_does_the_work():
+    """Inside `parallel_config` the jobs run where it says: here in threads of this process."""
+    from joblib import parallel_config
+
+    with parallel_config("threading"):
+        assert {process for _, process in run_jobs(square, range(20), workers=2)} == {os.getpid()}
 
 
 def test_other_processes_import_nothing_from_the_working_folder(tmp_path):
@@ -137,10 +120,8 @@ def test_other_processes_import_nothing_from_the_working_folder(tmp_path):
     (theirs / "joblib" / "__init__.py").write_text("open('it-ran', 'w').close()\n")
     script.write_text(
         f"import sys; sys.path.append({str(ROOT)!r})\n"
-        "from bigbench_meta.parallel import on_every_core, starting_others\n"
-        "print(on_every_core(abs, [-1] * 8, worth=1, workers=2))\n"
-        "from joblib import Parallel, delayed\n"
-        "with starting_others(): Parallel(n_jobs=2)(delayed(abs)(-1) for _ in range(8))\n"
+        "from bigbench_meta.parallel import run_jobs\n"
+        "print(run_jobs(abs, [-1] * 8, workers=2))\n"
     )
     done = subprocess.run([sys.executable, script], cwd=theirs, capture_output=True, text=True, check=True)
     assert done.stdout == f"{[1] * 8}\n"

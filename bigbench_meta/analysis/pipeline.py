@@ -31,7 +31,7 @@ from bigbench_meta.analysis.tasks.lengths import given_lengths
 from bigbench_meta.analysis.tasks.overview import over_tasks
 from bigbench_meta.analysis.unmatched import not_used
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.parallel import on_every_core
+from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,7 +258,7 @@ def _infer_all(
             )
         )
     found: list[CurveResult | None] = [None] * len(curves)
-    tested = on_every_core(
+    tested = run_jobs(
         infer_curves_together,
         jobs,
         worth=WORTH_SHARING,
@@ -309,7 +309,7 @@ def _settle(
                 whose.append(at)
         if not jobs:
             break
-        drawn = on_every_core(
+        drawn = run_jobs(
             draw_tests_further,
             jobs,
             worth=WORTH_SHARING,

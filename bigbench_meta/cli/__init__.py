@@ -4,10 +4,16 @@ stdout is data or the path written, stderr is talk. Exit status: 0 done, 1 an ex
 """
 
 from bigbench_meta.cli.analyses import analyze_command, run_command, score_command
-from bigbench_meta.cli.beyond import predictions_command, rescore_command, theory_command, vision_command
+from bigbench_meta.cli.beyond import (
+    mirage_command,
+    predictions_command,
+    rescore_command,
+    theory_command,
+    vision_command,
+)
+from bigbench_meta.cli.from_runs import export_command, report_command, show_command
 from bigbench_meta.cli.group import main
 from bigbench_meta.cli.inputs import fetch_command, load_command, simulate_command
-from bigbench_meta.cli.outputs import export_command, report_command, show_command
 
 for command in (
     run_command,
@@ -19,6 +25,7 @@ for command in (
     export_command,
     show_command,
     simulate_command,
+    mirage_command,
     rescore_command,
     theory_command,
     predictions_command,

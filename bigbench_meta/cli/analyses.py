@@ -8,6 +8,7 @@ import click
 
 from bigbench_meta.cli.options import (
     analysis_options,
+    cluster_option,
     human_option,
     metrics_file_option,
     out_file_options,
@@ -54,6 +55,7 @@ def score_command(
 @click.argument("source", default="github")
 @out_file_options("FILE.csv")
 @analysis_options
+@cluster_option
 @source_options
 def analyze_command(
     source: str,
@@ -64,6 +66,7 @@ def analyze_command(
     items: Path | None,
     lengths: Path | None,
     metrics_file: Path | None,
+    cluster: str | None,
     force: bool,
     ref: str | None,
     cache_dir: Path | None,
@@ -74,6 +77,7 @@ def analyze_command(
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
+    from bigbench_meta.cluster import on_cluster
     from bigbench_meta.export import keep_apart
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.jobs.given import read_given
@@ -85,7 +89,7 @@ def analyze_command(
     known, known_lengths = read_given(items=items, lengths=lengths)
     got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline)
     results = load_results(got, cache_dir=cache_dir)
-    with shown_progress() as progress:
+    with shown_progress() as progress, on_cluster(cluster):
         found = analyze(
             results,
             rng=np.random.default_rng(seed),
@@ -113,6 +117,7 @@ def analyze_command(
 @out_folder_options("bigbench-meta-out")
 @strict_option
 @human_option
+@cluster_option
 @click.option("--profile", is_flag=True, help="Say on stderr where the time went.")
 @source_options
 def run_command(
@@ -124,6 +129,7 @@ def run_command(
     items: Path | None,
     lengths: Path | None,
     metrics_file: Path | None,
+    cluster: str | None,
     force: bool,
     strict: bool,
     human: Path | None,
@@ -133,9 +139,10 @@ def run_command(
     offline: bool,
 ) -> None:
     """Do everything: from a source to tables, figures and a report in one folder, and print its path."""
+    from bigbench_meta.cluster import on_cluster
     from bigbench_meta.jobs.run import run
 
-    with shown_progress() as progress:
+    with shown_progress() as progress, on_cluster(cluster):
         made = run(
             source, out=out, seed=seed, draws=draws, items=items, lengths=lengths, metrics_file=metrics_file,
             human=human, force=force, strict=strict,

@@ -15,7 +15,7 @@ import click
 from bigbench_meta import __version__
 from bigbench_meta.cli.streams import open_streams
 from bigbench_meta.errors import BigbenchMetaError, printable
-from bigbench_meta.parallel import search_less_for_garbage, starting_others
+from bigbench_meta.parallel import safe_start, search_less_for_garbage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ class _OneLine(logging.Formatter):
 def main(ctx: click.Context) -> None:
     """Honest analysis of emergent abilities on the public BIG-Bench results."""
     search_less_for_garbage()
-    ctx.with_resource(starting_others())
+    ctx.with_resource(safe_start())
     # There is a process for every core, and products are small: threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     talk = logging.StreamHandler()  # stderr

@@ -33,6 +33,9 @@ lengths_option = click.option(
 strict_option = click.option("--strict", is_flag=True, help="Any problem of the source is a failure.")
 force_option = click.option("--force", is_flag=True, help="Replace earlier output.")
 metric_option = click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
+cluster_option = click.option(
+    "--cluster", help="Address of a Dask scheduler whose workers share the work (needs the extra distributed)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

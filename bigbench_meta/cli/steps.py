@@ -103,6 +103,20 @@ def labelled(label: str, text: str) -> str:
     )
 
 
+def show_columns(table: pd.DataFrame, *, title: str) -> None:
+    """Show a small table of words on stderr, its cells folded."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title=printable(title))
+    for name in table.columns:
+        shown.add_column(name, overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(printable(str(cell)) for cell in row))
+    width = None if sys.stderr.isatty() else 170
+    Console(stderr=True, width=width, markup=False, highlight=False).print(shown)
+
+
 def show_written(written: Written, *, as_json: bool) -> None:
     """Print where a command wrote and, on stderr, what it found."""
     if as_json:

@@ -1,11 +1,11 @@
-"""Many figures to files, on every core: to draw a figure takes a quarter of a second, to write it in three formats one."""
+"""Many figures to files, in several processes: to draw a figure takes a quarter of a second, to write it in three formats one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bigbench_meta.figures.style import FORMATS, Format, figure_bytes
-from bigbench_meta.parallel import on_every_core
+from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,9 @@ def figure_files(
     progress
         Called with figures written, figures in all, and ``"figures"``.
     """
-    return on_every_core(_files, drawings, worth=_WORTH_SHARING, workers=workers, progress=progress, what="figures")
+    return run_jobs(
+        _files, drawings, worth=_WORTH_SHARING, workers=workers, local=True, progress=progress, what="figures"
+    )
 
 
 def _files(drawing: Callable[[], Figure]) -> dict[Format, bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import OutputError
-from bigbench_meta.export.run_folder import listed_by
+from bigbench_meta.provenance import listed_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

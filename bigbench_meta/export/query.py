@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bigbench_meta.errors import MissingExtraError, OutputError
+from bigbench_meta.errors import OutputError, missing_extra
+from bigbench_meta.facts.metrics import metric_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,8 @@ QUERY_COLUMNS = ("task", "subtask", "metric", "family", "shots")
 def select(frame: pd.DataFrame, query: Sequence[str]) -> pd.DataFrame:
     """Rows of ``frame`` that fit every condition such as ``"metric=exact_str_match"``.
 
-    A value may hold ``*`` and ``?``. Several conditions on one column are alternatives.
+    A value may hold ``*`` and ``?``. Several conditions on one column are alternatives. A metric may be named by an alias
+    (`bigbench_meta.facts.metrics.ALIASES`).
 
     Raises
     ------
@@ -42,6 +44,8 @@ def select(frame: pd.DataFrame, query: Sequence[str]) -> pd.DataFrame:
             raise OutputError(
                 f"query {condition!r}: this table has no column {column!r}; it has {', '.join(frame.columns)}"
             )
+        if column == "metric":
+            value = metric_key(value, known=set(frame[column].astype(str)))
         wanted.setdefault(column, []).append(value)
     keep = pd.Series(data=True, index=frame.index)
     for column, patterns in wanted.items():
@@ -71,9 +75,7 @@ def sql(tables: Mapping[str, pd.DataFrame], statement: str) -> pd.DataFrame:
     try:
         import duckdb
     except ModuleNotFoundError as err:
-        raise MissingExtraError(
-            "SQL over the tables needs DuckDB; install it with `pip install 'bigbench-meta[sql]'`"
-        ) from err
+        raise missing_extra("SQL over the tables needs DuckDB", "sql") from err
     with duckdb.connect(":memory:") as connection:
         for name, frame in tables.items():
             connection.register(name, frame)

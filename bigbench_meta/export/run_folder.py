@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 from bigbench_meta.atomic import folder_beside, remove_abandoned_folders, retired
 from bigbench_meta.errors import OutputError
 from bigbench_meta.export.table_bytes import csv_bytes, known_table, parquet_bytes, read_table, table_of_bytes
+from bigbench_meta.provenance import MADE_BY, PROVENANCE, listed_files, provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
-MADE_BY = "bigbench_meta"
-PROVENANCE = "provenance.json"
 # Tables of one row per number are large and typed: Parquet. All others are small enough to be read by eye: CSV.
 _PARQUET_TABLES = ("results",)
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -122,13 +121,13 @@ def read_run_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, ob
         If the folder was not made by this package or a listed table is missing.
     """
     folder = Path(folder)
-    provenance = _provenance(folder)
+    provenance = provenance_of(folder)
     if provenance is None:
         raise OutputError(
             f"{folder} is not an output of bigbench-meta: it has no {PROVENANCE} that says so. "
             "Give the folder that `bigbench-meta run --out` wrote"
         )
-    listed = [PurePosixPath(str(name)) for name in _listed_files(provenance)]
+    listed = [PurePosixPath(str(name)) for name in listed_files(provenance)]
     tables = {}
     for name in listed:
         if name.parent == PurePosixPath("tables"):
@@ -185,33 +184,6 @@ def _check_name(name: str) -> None:
         )
 
 
-def is_run_folder(folder: Path) -> bool:
-    """Say whether a folder is an output of this package."""
-    return _provenance(folder) is not None
-
-
-def listed_by(folder: Path) -> list[str]:
-    """Names of the files of which a folder, as an output of this package, consists; none if it is no such output."""
-    return _listed_files(_provenance(folder) or {})
-
-
-def _provenance(folder: Path) -> dict[str, object] | None:
-    """Content of the folder's provenance file if it is one of ours, else None."""
-    path = folder / PROVENANCE
-    try:
-        record = json.loads(path.read_bytes()) if path.is_file() else None  # a pipe would never end
-    except PermissionError:
-        raise  # it may well be ours
-    except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) and record.get("made_by") == MADE_BY else None
-
-
-def _listed_files(provenance: Mapping[str, object]) -> list[str]:
-    files = provenance.get("files")
-    return [str(name) for name in files] if isinstance(files, list) else []
-
-
 def check_run_folder(out: Path, *, force: bool) -> None:
     """Refuse a folder that is not ours to write, before hours of work end there.
 
@@ -235,7 +207,7 @@ def _check_contents(folder: Path, *, shown: Path, force: bool) -> None:
     """Refuse what stands at ``folder`` unless it is empty or, with ``force``, wholly ours; messages call it ``shown``."""
     if not folder.is_dir():
         raise OutputError(f"{shown} is a file; expected a folder that does not exist yet. Choose another --out")
-    provenance = _provenance(folder)
+    provenance = provenance_of(folder)
     if provenance is None:
         if next(_present(folder), None) is None:
             return
@@ -243,7 +215,7 @@ def _check_contents(folder: Path, *, shown: Path, force: bool) -> None:
             f"{shown} is not empty and was not made by bigbench-meta (no {PROVENANCE} of ours in it), so it is left alone. "
             "Choose another --out"
         )
-    foreign = sorted(set(_present(folder)) - set(_listed_files(provenance)))
+    foreign = sorted(set(_present(folder)) - set(listed_files(provenance)))
     if foreign:
         some = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
         raise OutputError(

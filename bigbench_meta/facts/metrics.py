@@ -10,10 +10,14 @@ linearity
     nothing, arg max), ``derived`` (computed from other scores) or ``unknown``.
 on-disk range
     ``low`` to ``high`` as the score files hold the number; NaN where there is no bound.
+alias
+    Another name that people use for a metric. It is taken for the metric's key wherever a person names one, unless the
+    data hold a metric of that very name.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +28,15 @@ from bigbench_meta.schema import DIRECTIONS
 from bigbench_meta.values import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     import pandas as pd
+
+log = logging.getLogger(__name__)
+
+# What people call a metric -> its key in the score files. The task files of BIG-bench spell the key; papers and users write
+# it out.
+ALIASES = {"exact_string_match": "exact_str_match"}
 
 COLUMNS = ["metric", "task", "low", "high", "direction", "linearity", "continuous", "source"]
 LINEARITIES = ("linear", "nonlinear", "discontinuous", "derived", "unknown")
@@ -72,6 +84,41 @@ def metrics(extra: Path | str | None = None) -> pd.DataFrame:
     return both.sort_values(["metric", "task"], ignore_index=True)
 
 
+def metric_key(name: str, *, known: Collection[str] = ()) -> str:
+    """Return the key of a metric that a person names, and log a warning where that is another word.
+
+    Parameters
+    ----------
+    name : str
+        As the person wrote it.
+    known : collection of str
+        The metrics that the data hold; a name among them is taken as it stands.
+
+    Examples
+    --------
+    >>> metric_key("exact_string_match")
+    'exact_str_match'
+    >>> metric_key("exact_string_match", known={"exact_string_match"})
+    'exact_string_match'
+    """
+    key = ALIASES.get(name, name)
+    if key == name or name in known:
+        return name
+    log.warning("%s", alias_taken(name))
+    return key
+
+
+def alias_taken(name: str) -> str:
+    """Return the sentence that says what an alias was taken for."""
+    return f"metric {name!r} is taken for {ALIASES[name]!r}, as the score files of BIG-bench call it"
+
+
+def aliases_among(names: Iterable[str]) -> dict[str, str]:
+    """Return the aliases in a column of names, with their keys; one whose key stands there too is a name of its own."""
+    there = set(names)
+    return {name: key for name, key in ALIASES.items() if name in there and key not in there}
+
+
 def _read(path: Path | str) -> pd.DataFrame:
 
     from bigbench_meta.table_files import as_floats, csv_frame
@@ -82,6 +129,9 @@ def _read(path: Path | str) -> pd.DataFrame:
         text=("metric", "task"),
         missing=False,
     )
+    if "metric" in table.columns:
+        for name in aliases_among(table["metric"]):
+            table["metric"] = table["metric"].replace(name, metric_key(name))
     missing = {"metric", "direction"} - set(table.columns)
     if missing:
         raise TableError(f"{path}: required column(s) {', '.join(sorted(missing))} missing; expected {COLUMNS}")

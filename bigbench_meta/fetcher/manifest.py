@@ -1,6 +1,6 @@
 """The lock of what an analysis used: repository, commit, and per file its path, git object id and size.
 
-The package carries one manifest (``data_manifest.json``). Code only reads it; ``scripts/update_manifest.py`` writes it.
+The package carries one manifest (``data_manifest.json``). Code only reads it; ``scripts/maintenance/update_manifest.py`` writes it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def read_manifest(path: Path | None = None) -> Manifest:
         raise SourceError(f"{where}: the manifest is not plain JSON ({err}); restore it from version control") from err
     problem = _problem(raw)
     if problem:
-        raise SourceError(f"{where}: not a manifest: {problem}; write it with scripts/update_manifest.py")
+        raise SourceError(f"{where}: not a manifest: {problem}; write it with scripts/maintenance/update_manifest.py")
     files = tuple(Entry(path=f["path"], object_id=f["object_id"], size=f["size"]) for f in raw["files"])
     return Manifest(repository=raw["repository"], commit=raw["commit"], files=files)
 
@@ -161,7 +161,7 @@ def verify(checkout: Checkout, manifest: Manifest) -> None:
         raise IntegrityError(
             f"{checkout.source} at {checkout.commit}: {len(wrong)} of {len(expected)} files are not as the manifest says, "
             f"first {wrong[0]}; the manifest or the source was changed: restore data_manifest.json, "
-            "or write it anew with scripts/update_manifest.py if the change is meant"
+            "or write it anew with scripts/maintenance/update_manifest.py if the change is meant"
         )
 
 

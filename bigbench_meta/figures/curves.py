@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
+from bigbench_meta.facts.metrics import metric_key
 from bigbench_meta.figures.style import QUIET, Look, as_drawn, axes, looks
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def metric_pair(
     references : DataFrame, optional
         As for `curve`.
     """
-    for ax, metric in zip(axs, metrics, strict=True):
+    present = set(points["metric"].astype(str))
+    for ax, metric in zip(axs, (metric_key(name, known=present) for name in metrics), strict=True):
         own = points[(points["task"] == task) & (points["metric"] == metric)]
         curve(own, ax, references=references)
         whole = as_drawn(" and ".join(own["subtask"].astype(str).unique()) or task, most=40)

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+# Of the boxes behind the dots: light enough that blue dots and black diamonds stand out, in grey too.
+_PALE = "#c3d9ea"
+
 
 def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: int = 20) -> Axes:
     """Distribution of the emergence score E per metric, one point a curve: the paper's figure 5A with its yardsticks.
 
-    A diamond is the median, its bar the middle half. The thick grey bar marks, per metric, what a straight line over as
+    A diamond is the median, its bar the middle half; the pale boxes behind halve what is left at either side, down to the
+    last eight curves (letter values). The thick grey bar marks, per metric, what a straight line over as
     many scales would score (M - 1 in size, negative where lower is better): a score nearer to zero says nothing about
     sharpness. The derived aggregate is no measurement of its own and is not drawn.
 
@@ -28,8 +32,11 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     ax : Axes, optional
         Where to draw.
     most : int
-        Metrics shown, those with the largest median first; how many were left out is said in the title.
+        Metrics shown, those with the largest median first; how many were left out is said in the title, and so is how
+        many metrics have no curve with a defined score.
     """
+    import seaborn as sns
+
     curves = curves[curves["metric"].astype(str) != DERIVED_METRIC]
     scored = curves[np.isfinite(curves["emergence_score"])]
     metric = scored["metric"].astype(str)
@@ -50,12 +57,16 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
         visible["emergence_score"], rows, s=9, alpha=0.5, color=ALL_TASKS, linewidth=0, zorder=2,
         rasterized=len(visible) > MANY_MARKS,
     )  # fmt: skip
-    low, middle, high = (visible["emergence_score"].groupby(names).quantile(q)[shown] for q in (0.25, 0.5, 0.75))
-    ax.errorbar(
-        middle, range(len(shown)), xerr=np.array([middle - low, high - middle]), fmt="D", markersize=5, color=INK, capsize=4,
-        linewidth=1.4, zorder=3,
+    places = {"x": visible["emergence_score"], "y": names, "order": shown, "orient": "h", "ax": ax}
+    sns.boxenplot(
+        **places, width=0.5, color=_PALE, saturation=1, linewidth=0.6, showfliers=False,
+        line_kws={"alpha": 0}, zorder=1.5,
     )  # fmt: skip
-    ax.invert_yaxis()
+    sns.pointplot(
+        **places, estimator="median", errorbar=("pi", 50), color=INK, marker="D", markersize=5, capsize=0.15,
+        linestyle="none", err_kws={"linewidth": 1.4, "color": INK}, zorder=3,
+    )  # fmt: skip
+    ax.set_ylim(len(shown) - 0.5, -0.5)
     undefined = curves.loc[~np.isfinite(curves["emergence_score"]), "metric"].astype(str).value_counts()
     labels = []
     for name in shown:
@@ -70,7 +81,10 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     _symlog_if_wide(ax, visible["emergence_score"])
     ax.set_xlabel("emergence score E (thick bar: a straight line)")
     left_out = len(order) - len(shown)
-    ax.set_title("Emergence score by metric" + (f"\n(first {most}, {left_out} left out)" if left_out else ""))
+    without = curves["metric"].astype(str).nunique() - len(order)
+    notes = [f"first {most}, {left_out} left out"] if left_out else []
+    notes += [f"{_n(without, 'metric')} without a defined score"] if without else []
+    ax.set_title("Emergence score by metric" + (f"\n({'; '.join(notes)})" if notes else ""))
     return ax
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from bigbench_meta.figures.style import ALL_TASKS, CLAIMED, GRID, INK, MANY_MARKS, QUIET, as_drawn, axes
+from bigbench_meta.figures.style import ALL_TASKS, CLAIMED, GRID, INK, MANY_MARKS, PAPER, QUIET, as_drawn, axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,16 +32,19 @@ def specification_curve(
         One row per specification: ``estimate, low, high`` and the columns named in ``choices``. Rows without an
         estimate are counted in the title and not drawn.
     axs : pair of Axes
-        The upper for the estimates, the lower for the choices; they should share the x axis.
+        The upper for the estimates, the lower for the choices, a heat map; they should share the x axis.
     choices : sequence of str
         Columns of ``table`` that hold the choices. A column with one value only is said in the label and not drawn.
     log : bool
         Odds ratios belong on a logarithmic axis; an estimate of 0 or infinity is drawn at the edge.
     """
+    import seaborn as sns
+    from matplotlib.colors import ListedColormap
+
     upper, lower = axs
     drawn = table[table["estimate"].notna()].sort_values(["estimate", *choices], kind="stable", ignore_index=True)
     estimate, low, high = (drawn[name].to_numpy(dtype=float) for name in ("estimate", "low", "high"))
-    place = np.arange(len(drawn))
+    place = np.arange(len(drawn)) + 0.5  # the middles of the columns of the heat map below
     many = len(drawn) > MANY_MARKS // 10  # each is drawn once per choice as well
     usable = estimate[np.isfinite(estimate) & (estimate > 0)] if log else estimate[np.isfinite(estimate)]
     bottom, top = (
@@ -67,19 +70,16 @@ def specification_curve(
     upper.set_title(f"{len(drawn)} specifications ({len(table) - len(drawn)} more without an estimate)")
     values = {choice: sorted(drawn[choice].astype(str).unique()) for choice in choices}
     rows = [(choice, value) for choice, known in values.items() if len(known) > 1 for value in known]
-    for i, (choice, value) in enumerate(rows):
-        chosen = place[(drawn[choice].astype(str) == value).to_numpy()]
-        lower.scatter(
-            chosen,
-            np.full(len(chosen), i),
-            s=3 if many else 16,
-            marker="|",
-            color=ALL_TASKS,
-            linewidth=1,
+    if rows and len(drawn):
+        made_by = np.array([(drawn[choice].astype(str) == value).to_numpy() for choice, value in rows], np.float64)
+        sns.heatmap(
+            made_by, ax=lower, cmap=ListedColormap([PAPER, ALL_TASKS]), vmin=0, vmax=1, cbar=False, xticklabels=False,
             rasterized=many,
-        )
-    lower.set_yticks(range(len(rows)), [f"{choice}: {as_drawn(value, most=32)}" for choice, value in rows], size=6.5)
-    lower.set_ylim(len(rows) - 0.5, -0.5)
+        )  # fmt: skip
+        lower.hlines(range(1, len(rows)), 0, len(drawn), color=GRID, linewidth=0.6)
+    labels = [f"{choice}: {as_drawn(value, most=32)}" for choice, value in rows]
+    lower.set_yticks(np.arange(len(rows)) + 0.5, labels, size=6.5, rotation=0)
+    lower.grid(visible=False)
     fixed = [f"{choice}: {as_drawn(known[0], most=32)}" for choice, known in values.items() if len(known) == 1]
     words = "specifications, in order of their estimate" + (f" (all have {', '.join(fixed)})" if fixed else "")
     lower.set_xlabel(fill(words, 80), size=8)

@@ -1,4 +1,4 @@
-"""From settings to an output folder: the theory, rescored outputs, and the three predictions."""
+"""From settings to an output folder: the paper's meta-analysis, its theory, rescored outputs, and the three predictions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from bigbench_meta.experiments.predictions.together import Predictions
     from bigbench_meta.experiments.rescoring.item_metrics import TokenUnit
-    from bigbench_meta.experiments.rescoring.scoring import Progress, Rescored
+    from bigbench_meta.experiments.rescoring.scoring import Rescored
     from bigbench_meta.experiments.theory.model import Theory
+    from bigbench_meta.progress import Progress
 
 # Scales of the theory's table: quarter decades over the six around the usual c, so that curves look smooth.
 THEORY_SCALES = np.logspace(6, 12, 25)
@@ -42,6 +44,42 @@ class Written:
 
     folder: Path
     sentences: list[str]
+
+
+def write_mirage(
+    results: pd.DataFrame,
+    out: Path,
+    *,
+    settings: Mapping[str, object],
+    items: pd.DataFrame | None = None,
+    definitions: pd.DataFrame | None = None,
+    force: bool = False,
+) -> tuple[Written, pd.DataFrame]:
+    """Write the paper's figures beside those of a RESULTS frame, as CSV, Markdown and drawings; return the comparison too."""
+    from bigbench_meta.experiments.mirage import NOT_COMPARABLE, redo
+    from bigbench_meta.export.paper_tables import markdown_text
+    from bigbench_meta.export.table_bytes import csv_bytes
+    from bigbench_meta.report.mirage_figures import mirage_figures
+
+    check_run_folder(out, force=force)
+    found = redo(results, items=items, definitions=definitions)
+    drawn = mirage_figures(results, found.curves)
+    silent = int(found.comparison["ours"].eq(NOT_COMPARABLE).sum())
+    folder = write_run_folder(
+        out,
+        tables={"comparison": found.comparison, "mirage_curves": found.curves},
+        files={
+            "comparison.md": markdown_text(found.comparison).encode("utf-8", "backslashreplace"),
+            **{f"figures/{name}.csv": csv_bytes(name, data) for name, (_, data) in drawn.items()},
+            **_figure_files({name: figure for name, (figure, _) in drawn.items()}),
+        },
+        provenance=_provenance("mirage", settings, kind="real and claimed"),
+        force=force,
+    )
+    sentences = [
+        f"{len(found.comparison)} published figures beside ours, {silent} of them {NOT_COMPARABLE} with this source."
+    ]
+    return Written(folder, sentences), found.comparison
 
 
 def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None = None, force: bool = False) -> Written:
@@ -195,7 +233,7 @@ def _drawable(found: Predictions) -> int:
     """How many figures there would be without a limit."""
     tables, count = found.tables, 0
     if "prediction_1_points" in tables:
-        count += int((tables["prediction_1_points"].groupby("task")["scale"].nunique() > 1).sum())
+        count += int(tables["prediction_1_points"].groupby("task")["scale"].nunique().gt(1).sum())
     if "prediction_2" in tables:
         decided = tables["prediction_2"]
         count += decided.loc[decided["verdict"] != "undecided", "task"].nunique()

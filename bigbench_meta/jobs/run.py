@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from bigbench_meta import __version__
 from bigbench_meta.atomic import folder_beside, remove_abandoned_folders
 from bigbench_meta.errors import LoadError, OutputError
-from bigbench_meta.parallel import start_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,14 +31,8 @@ SIMULATED = "simulated"
 LADDER = "ladder"
 # Every family, size and shot count of a few tasks: hundreds of curves, seconds of work.
 _SIMULATED_TASKS = 6
-# What the processes of the other cores import while this one loads: the tests of curves, and how figures are written.
-_SHARED_WORK = (
-    "bigbench_meta.analysis.curves.inference",
-    "bigbench_meta.figures",
-    *(f"matplotlib.backends.backend_{name}" for name in ("svg", "pdf", "agg")),
-)
 # Libraries whose version can change a number or a byte of the output.
-_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib")
+_LIBRARIES = ("numpy", "pandas", "scipy", "statsmodels", "pyarrow", "msgspec", "matplotlib", "seaborn")
 
 
 @dataclass(frozen=True)
@@ -158,7 +151,6 @@ def run(
 
     check_run_folder(out, force=force)
     keep_apart(written=[out], read=[source, items, lengths, metrics_file, human])
-    start_others(*_SHARED_WORK)
     registry = metrics(metrics_file)
     raters = None if human is None else human_scores(human)
     items_given, lengths_given = read_given(items=items, lengths=lengths)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bigbench_meta.experiments.vision.datasets import ImageSet
-    from bigbench_meta.experiments.vision.plan import Plan
+    from bigbench_meta.experiments.vision.training_plan import Plan
     from bigbench_meta.progress import Progress
 
 _LOG = logging.getLogger(__name__)

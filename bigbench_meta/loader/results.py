@@ -117,7 +117,7 @@ def load_results(
     tasks, families, shots, metrics
         What to load; None means everything. Tasks are selected by folder, so that only their files are read (a file
         that names another task than its folder goes with its folder, on record in PROBLEMS); families, shots and metrics stand inside the files, so that every file of the selected tasks is read.
-        PROBLEMS always covers whole files.
+        PROBLEMS always covers whole files. ``exact_string_match`` is taken for ``exact_str_match``, and logged.
     cache_dir
         Where sources and loaded tables are cached (default: the environment variable ``BIGBENCH_META_CACHE``, else
         the user's cache folder).
@@ -247,13 +247,18 @@ def _selected(frame: pd.DataFrame, wanted: dict[str, Sequence[str] | Sequence[in
     """Return the rows with the wanted values, their categories reduced to what is left."""
     import pandas as pd
 
+    from bigbench_meta.facts.metrics import metric_key
     from bigbench_meta.loader.bigbench.reading import task_of
 
     keep = pd.Series(data=True, index=frame.index)
-    for column, values in wanted.items():
-        if values is None:
+    for column, named in wanted.items():
+        if named is None:
             continue
-        known, chosen = set(frame[column].unique()), frame[column].isin(list(values))
+        known = set(frame[column].unique())
+        values: Sequence[str] | Sequence[int] = named
+        if column == "metric":
+            values = [metric_key(str(name), known=known) for name in named]
+        chosen = frame[column].isin(list(values))
         if column == "task":
             folder = frame["source_file"].map(task_of)
             known |= set(folder.dropna())

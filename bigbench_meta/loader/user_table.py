@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import LoadError
+from bigbench_meta.facts.metrics import alias_taken, aliases_among
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loader.columns import Loaded, Problem
 from bigbench_meta.loader.look_alikes import look_alikes
@@ -201,7 +202,9 @@ def _table(
             problems[i] = problem._replace(numbers=1)
     frame = pd.DataFrame({name: np.array(column, dtype=object)[~unusable] for name, column in values.items()})
     positions = np.flatnonzero(~unusable) + 1
-    frame, notes = _with_defaults(frame, file)
+    renamed = aliases_among(frame["metric"])
+    frame, notes = _with_defaults(frame.assign(metric=frame["metric"].replace(renamed)), file)
+    notes += [f"{file}: {alias_taken(name)}" for name in renamed]
     lows, highs = frame["low_score"].to_numpy(), frame["high_score"].to_numpy()
     problems += [
         Problem(

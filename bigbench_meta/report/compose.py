@@ -102,11 +102,9 @@ def page_files(page: Page, *, workers: int | None = None, progress: Progress | N
     from bigbench_meta.export.table_bytes import csv_bytes
     from bigbench_meta.report.render import render_page
 
-    # One that comes with the package is not drawn again. Tall ones take longest, so they begin.
-    to_draw = sorted((figure for figure in page.figures if figure.files is None), key=lambda each: -each.height)
-    made = figure_files([figure.drawing for figure in to_draw], workers=workers, progress=progress)
-    drawn = {figure.name: files for figure, files in zip(to_draw, made, strict=True)}
-    every = [(figure, figure.files or drawn[figure.name]) for figure in page.figures]
+    tall_first = sorted(page.figures, key=lambda each: -each.height)  # they take longest
+    drawn = figure_files([figure.drawing for figure in tall_first], workers=workers, progress=progress)
+    every = list(zip(tall_first, drawn, strict=True))
     html = render_page(page, svg={figure.name: files["svg"] for figure, files in every})
     files = {"report.html": html.encode("utf-8", "backslashreplace")}
     for figure, formats in every:

@@ -7,20 +7,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from bigbench_meta.figures.style import Format
 
 
 @dataclass(frozen=True)
 class PageFigure:
     """A figure with its words and the data behind it, drawn when it is first asked for.
 
-    ``name`` is the file name without ending, ``alt`` says in words what a reader should see. ``files`` are there where
-    the figure comes with the package: it need not be drawn again then.
+    ``name`` is the file name without ending, ``alt`` says in words what a reader should see.
     """
 
     name: str
@@ -29,7 +26,6 @@ class PageFigure:
     drawing: Callable[[], Figure]
     data: pd.DataFrame
     height: float = 3.6  # inches
-    files: Mapping[Format, bytes] | None = None
 
     @cached_property
     def figure(self) -> Figure:

@@ -39,10 +39,7 @@ def render_page(page: Page, *, svg: Mapping[str, bytes] | None = None) -> str:
 
     ``svg`` may hold the figures by name where they are already drawn.
     """
-    svg = svg or {
-        figure.name: figure.files["svg"] if figure.files else figure_bytes(figure.figure, "svg")
-        for figure in page.figures
-    }
+    svg = svg or {figure.name: figure_bytes(figure.figure, "svg") for figure in page.figures}
     curves = embed_curves(page.results, page.curves, references=page.references)
     tables = [_table(table, curves) for section in page.sections for table in section.tables]
     data: Json = {"curves": curves.records, "tables": {str(table["name"]): table for table in tables}}
@@ -63,6 +60,7 @@ def render_page(page: Page, *, svg: Mapping[str, bytes] | None = None) -> str:
         n_curves=len(curves.records),
         total_curves=curves.total,
         provenance=json.dumps(page.provenance, indent=2, ensure_ascii=False),
+        licences=_asset("assets/THIRD_PARTY_LICENSES.md"),
         static_rows=_STATIC_ROWS,
         shown=_shown,
     )

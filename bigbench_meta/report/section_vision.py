@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bigbench_meta.experiments.vision.calibration import said_of_calibration, said_of_stopped_ladders
 from bigbench_meta.experiments.vision.outcomes_table import mean_by_scale
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS
 from bigbench_meta.experiments.vision.statements import GROUP_STEM, findings, of_family
+from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FACTS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "reproduce_facts.py"))
+FACTS = runpy.run_path(str(Path(__file__).resolve().parents[2] / "scripts" / "maintenance" / "reproduce_facts.py"))
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_latex_has_booktabs_rules_and_aligns_numbers():
 def test_latex_compiles_as_it_is_and_inside_a_paper(tmp_path, repeats):
     """The file compiles alone and when a paper inputs it, whatever the names hold; each name is in the output."""
     if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed; scripts/install_check_tools.sh installs it")
+        pytest.skip("pdflatex is not installed; scripts/maintenance/install_check_tools.sh installs it")
     (tmp_path / "table.tex").write_text(export.latex_text(pd.concat([_table()] * repeats)), encoding="utf-8")
     paper = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,longtable}"
     (tmp_path / "paper.tex").write_text(paper + r"\begin{document}Before. \input{table.tex} After all.\end{document}")
@@ -265,16 +265,19 @@ def test_every_eval_ever_paths_are_safe(results):
 
 
 def _with_validator():
-    """A Python that has the package every_eval_ever: the one named, the one of `make check-all`, or this one."""
+    """A Python that has the package every_eval_ever: the one named, which must have it; that of .venv-records; this one."""
+    named = os.environ.get("BIGBENCH_META_RECORDS_PYTHON")
     here = Path(__file__).parents[2] / ".venv-records" / "bin" / "python"
-    for python in (os.environ.get("BIGBENCH_META_RECORDS_PYTHON"), here if here.exists() else None, sys.executable):
+    for python in [named] if named else [here, sys.executable]:
         if (
-            python
+            Path(python).exists()
             and not subprocess.run(
                 [python, "-c", "import every_eval_ever"], check=False, capture_output=True
             ).returncode
         ):
             return str(python)
+    if named:
+        pytest.fail(f"{named} (BIGBENCH_META_RECORDS_PYTHON) cannot import every_eval_ever")
     return None
 
 
@@ -282,7 +285,7 @@ def test_every_eval_ever_passes_its_own_validator(results, tmp_path):
     """Every record, hostile names too, passes the published validator without error or warning: schema, path, bounds."""
     python = _with_validator()
     if python is None:
-        pytest.skip("every_eval_ever needs Python 3.12 or newer; scripts/install_check_tools.sh installs it")
+        pytest.skip("every_eval_ever needs Python 3.12 or newer; `make test-pythons` installs it where there is one")
     files = _records(results).files
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -37,12 +37,14 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
         cache_folder(None)
 
 
-def test_no_such_user_and_links_in_a_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places that cannot be told."""
+def test_no_such_user_and_links_in_a_circle(repository: Path, tmp_path: Path) -> None:
+    """Places that cannot be told. From Python 3.13 on a circle is seen when the folder is made, not when it is resolved."""
     (tmp_path / "circle").symlink_to("circle")
     for place in ("~nobody-of-this-name/x", str(tmp_path / "circle")):
-        with pytest.raises(FetchError, match=rf"{place.partition('/')[0]}.*: cannot be found \(.+\); {CURE}"):
-            cache_folder(place)
+        with pytest.raises(
+            FetchError, match=rf"{place.partition('/')[0]}.*: (the cache )?cannot be .+ \(.+\); .*{CURE}"
+        ):
+            fetch(repository, cache_dir=place)
 
 
 @pytest.mark.parametrize("kind", ["file", "below a file", "too long", "lost"])

@@ -140,7 +140,13 @@ def test_script_writes_the_lock_of_a_source(tmp_path: Path) -> None:
     git(work, "commit", "-q", "-m", "x")
 
     def script(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "scripts/update_manifest.py", *arguments, "--cache-dir", str(tmp_path / "cache")]
+        command = [
+            sys.executable,
+            "scripts/maintenance/update_manifest.py",
+            *arguments,
+            "--cache-dir",
+            str(tmp_path / "cache"),
+        ]
         return subprocess.run(
             command,
             cwd=ROOT,

@@ -210,6 +210,38 @@ def test_a_specification_without_an_estimate_is_counted(ax):
     ]
 
 
+def test_a_median_stands_with_its_middle_half(ax, curves):
+    """Of E = 0, 1, 2, 3, 10 the median is 2 and the middle half reaches from 1 to 3, whatever the largest."""
+    five = (
+        curves[curves["metric"] == "multiple_choice_grade"].iloc[:5].assign(emergence_score=[10.0, 0.0, 3.0, 1.0, 2.0])
+    )
+    figures.emergence_by_metric(five, ax)
+    (median,) = [line for line in ax.lines if line.get_marker() == "D"]
+    assert list(median.get_xdata()) == [2.0]
+    (bar,) = [line for line in ax.lines if line.get_linewidth() == 1.4 and line is not median]
+    assert {float(x) for x in bar.get_xdata() if np.isfinite(x)} == {1.0, 3.0}
+
+
+def test_a_metric_without_any_score_is_counted(ax, curves):
+    """It has no row, and the title says that it is there."""
+    gone = curves.assign(emergence_score=curves["emergence_score"].where(curves["metric"] == "multiple_choice_grade"))
+    figures.emergence_by_metric(gone, ax)
+    assert len(ax.get_yticks()) == 1
+    assert "1 metric without a defined score" in ax.get_title()
+
+
+def test_the_heat_map_shows_which_choices_made_each_estimate(ax):
+    """In order of estimate, 0, .5, 2, 8, infinite: within, within, then between; b, a, a, b, a."""
+    _specification(ax)
+    mesh = ax.figure.axes[1].collections[0]
+    assert mesh.get_array().tolist() == [
+        [0, 0, 1, 1, 1],
+        [1, 1, 0, 0, 0],
+        [0, 1, 1, 0, 1],
+        [1, 0, 0, 1, 0],
+    ]
+
+
 def test_sharpness_falls_with_a_steeper_bound(ax):
     """A curve counts at every bound up to the steepest it is still sharp against; untested curves do not count."""
     curves = pd.DataFrame({"p_sharp": [0.01, 0.01, 0.5, np.nan], "sharp_up_to_exponent": [0.34, 0.1, np.nan, np.nan]})

@@ -469,9 +469,9 @@ class TestUnreadableFiles:
         assert results.frame.empty
         assert only(results)["numbers"] == 2
 
-    @pytest.mark.parametrize("depth", [1_000, 100_000])
+    @pytest.mark.parametrize("depth", [20_000, 100_000])
     def test_deep_nesting(self, tmp_path, depth):
-        """Nesting that no decoder follows is one problem, not a crash."""
+        """Nesting that no decoder follows is one problem, not a crash. Python 3.13 follows 5,000 levels, 3.11 fewer than 1,000."""
         nested = "[" * depth + "]" * depth
         results = one_text(tmp_path, document().replace('"additional_details": ""', f'"additional_details": {nested}'))
         assert results.frame.empty

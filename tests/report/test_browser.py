@@ -70,7 +70,7 @@ def hostile_page_file(tmp_path_factory, tables):
 def chromium():
     webdriver = pytest.importorskip("selenium.webdriver")
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
-        pytest.skip("chromium is not installed; scripts/install_check_tools.sh installs it")
+        pytest.skip("chromium is not installed; scripts/maintenance/install_check_tools.sh installs it")
     options = webdriver.ChromeOptions()
     for argument in (
         "--headless=new",

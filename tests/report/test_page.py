@@ -6,12 +6,15 @@ import base64
 import hashlib
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import bigbench_meta.report
 from bigbench_meta.report import compose, page_files, render_page
 from bigbench_meta.report.embed import curve_links, embed_curves, image_uri, json_for_html, plain
 
@@ -90,6 +93,13 @@ def test_the_page_needs_nothing_from_outside(html):
     assert not {name for name in parser.seen if name == "style" or name.startswith("on")}
     assert "sourceMappingURL" not in html
     assert len(html) < 10_000_000
+
+
+def test_the_page_holds_the_licences_of_its_libraries(html):
+    """Whoever passes the page on passes on every licence text, in a closed block."""
+    texts = Path(bigbench_meta.report.__file__).with_name("assets") / "THIRD_PARTY_LICENSES.md"
+    block = re.search(r'<details id="licences"><summary>[^<]+</summary>\s*<pre[^>]*>(.*?)</pre>', html, re.DOTALL)
+    assert unescape(block[1]).split() == texts.read_text(encoding="utf-8").split()
 
 
 def test_simulated_data_is_said_to_be_simulated(tables, html):

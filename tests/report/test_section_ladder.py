@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from bigbench_meta.experiments.ladder.packaged import PACKAGED_TABLES, packaged_ladder, packaged_predictions
 from bigbench_meta.experiments.predictions.together import verdict_table
-from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections, ladder
+from bigbench_meta.report.section_experiments import PACKAGED_SOURCE, experiment_sections
 from bigbench_meta.report.section_ladder import BUILT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def tables():
 @pytest.fixture(scope="module")
 def section():
     """The section as the default run shows it."""
-    return ladder()
+    return experiment_sections(PACKAGED_SOURCE)[0]
 
 
 def test_only_the_default_source_shows_the_ladder():
@@ -83,7 +83,7 @@ def test_the_packaged_tables_are_of_the_whole_ladder(tables):
 @pytest.mark.slow
 def test_the_script_makes_the_packaged_tables_again(tmp_path):
     """The committed script gives the committed files, byte for byte."""
-    path = ROOT / "scripts" / "judge_ladder.py"
+    path = ROOT / "scripts" / "maintenance" / "judge_ladder.py"
     spec = importlib.util.spec_from_file_location("judge_ladder", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

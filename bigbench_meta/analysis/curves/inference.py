@@ -26,7 +26,7 @@ from bigbench_meta.analysis.curves.sharpness import (
     step_share,
     trend_null,
 )
-from bigbench_meta.parallel import on_every_core
+from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -160,9 +160,7 @@ def pool_noise(curves: list[Curve], *, seed: int, workers: int | None = 1) -> di
             jobs.append(ResidualJob(tuple(chosen[at] for at in positions), group[1]))
             places.append([(group, at) for at in positions])
     found: dict[tuple[NoiseGroup, int], Residual] = {}
-    for where, of_job in zip(
-        places, on_every_core(residuals_of, jobs, worth=WORTH_SHARING, workers=workers), strict=True
-    ):
+    for where, of_job in zip(places, run_jobs(residuals_of, jobs, worth=WORTH_SHARING, workers=workers), strict=True):
         found |= zip(where, of_job, strict=True)
     return {
         group: pooled_overdispersion(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.facts.items import packaged_items
 from bigbench_meta.table_files import as_floats
 
 if TYPE_CHECKING:
@@ -33,18 +33,6 @@ class Items(NamedTuple):
 
     n_items: float
     source: str
-
-
-def packaged_items() -> pd.DataFrame:
-    """Return the packaged facts: ``task, subtask, n_distinct, soft_targets`` of every JSON task and subtask.
-
-    Counted from the public ``bigbench`` 1.0.0 package (Apache-2.0): distinct examples, as the official code scores
-    them. ``soft_targets`` is 1 where targets are graded, so that scores are not whole numbers of successes.
-    """
-    import pandas as pd
-
-    with (files("bigbench_meta") / "data" / "items.csv").open(encoding="utf-8") as stream:
-        return pd.read_csv(stream, keep_default_na=False)
 
 
 def on_grid(score: Vector, n_items: float) -> bool:

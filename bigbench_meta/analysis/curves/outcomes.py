@@ -14,6 +14,7 @@ from bigbench_meta.analysis.curves.montecarlo import PValue
 from bigbench_meta.analysis.curves.power import power
 from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, Evidence, Verdict, verdict
 from bigbench_meta.analysis.multiplicity import q_values
+from bigbench_meta.emergence import emergence_floored
 from bigbench_meta.schema import CURVES, CURVES_ANALYZED, VERDICTS, validate
 
 if TYPE_CHECKING:
@@ -32,24 +33,6 @@ NOISE_UNKNOWN = "noise unknown: no items, and too few tasks of this metric to te
 _IN_UNITS = ("rise", "rise_low", "rise_high", "jump_high", "detectable_jump", "surprise")
 _WORDS = ("width_reason", "exponent_reason", "at_draw_limit")
 _FORECAST_COLUMNS = ("held_out", "law", "forecast", "low", "high", "observed", "surprise", "p", "draws")
-
-
-def emergence_floored(y: Vector, *, resolution: float) -> float:
-    """Return the emergence score with every step floored at the resolution of the score.
-
-    ``sign * (max - min) / sqrt(median max(step^2, resolution^2))``: a clean step is large and finite. NaN for fewer
-    than 3 scores, a missing score, or an unknown resolution; 0 for a constant curve.
-
-    Examples
-    --------
-    >>> emergence_floored(np.array([0.0, 0.0, 0.0, 1.0]), resolution=0.01)
-    100.0
-    """
-    if len(y) < 3 or not np.isfinite(y).all() or not resolution > 0:
-        return np.nan
-    steps = np.maximum(np.diff(y) ** 2, resolution**2)
-    sign = float(np.sign(int(np.argmax(y)) - int(np.argmin(y))))
-    return sign * float(np.ptp(y)) / float(np.sqrt(np.median(steps)))
 
 
 def curve_table(

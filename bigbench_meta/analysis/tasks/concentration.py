@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from bigbench_meta.analysis.tasks.compare import as_concentration, compare, permuted_cases, with_q_values
 from bigbench_meta.analysis.tasks.units import count_units, decide
 from bigbench_meta.errors import AnalysisError
+from bigbench_meta.facts.metrics import aliases_among, metric_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,8 @@ def claims_concentration(
     claims
         Annotated tasks: ``task`` and ``category`` (``emergent`` is a case).
     preferred
-        Task directories: ``task``, ``kind``, ``preferred_metric``. Every annotated task must be among them.
+        Task directories: ``task``, ``kind``, ``preferred_metric`` (an alias of a metric is taken for its key, and logged).
+        Every annotated task must be among them.
     rng, draws
         For the permutation of claims among the tasks of a kind.
     level
@@ -88,6 +90,8 @@ def claims_concentration(
     if unmatched:
         raise AnalysisError(f"claims: {', '.join(unmatched)} have no preferred metric; add them to the preferred table")
     tasks = preferred[["task", "kind", "preferred_metric"]].rename(columns={"preferred_metric": "metric"})
+    for name in aliases_among(tasks["metric"]):
+        tasks["metric"] = tasks["metric"].replace(name, metric_key(name))
     tasks = tasks.merge(claims[["task", "category"]], on="task", how="left")
     tasks["case"] = tasks["category"].eq("emergent")
     if not tasks["case"].any():

@@ -39,7 +39,7 @@ class Criterion(NamedTuple):
     """A cut on one column of analysed curves.
 
     ``comparison`` is ``above`` (value > threshold, after orienting the score so that larger is better), ``above_line``
-    (value > threshold (M - 1), where M - 1 is what a straight line scores), ``at_most`` (a p- or q-value) or ``is``
+    (value > threshold (M - 1), where M - 1 is what a line over equally spaced scales scores), ``at_most`` (a p- or q-value) or ``is``
     (the verdict ``sharp`` of a tested curve, or ``emergent`` true).
     """
 
@@ -49,7 +49,8 @@ class Criterion(NamedTuple):
     threshold: float
 
 
-# M - 1 is the score of a straight line and, at 12 scales, above the 99% point of pure noise (7.7 signed); 5 is near
+# M - 1 is the score of a straight line over equally spaced scales (one straight in log N at BIG-G's own sizes scores 12.85,
+# not 11: `bigbench_meta.experiments.mirage` compares with that) and, at 12 scales, above the 99% point of pure noise (7.7 signed); 5 is near
 # the 95% point of noise. E/L is the root mean over the root median squared step: 1 for a line, large for one step.
 CRITERIA: tuple[Criterion, ...] = (
     Criterion("E > 5", "emergence_score", "above", 5.0),

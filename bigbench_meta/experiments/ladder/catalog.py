@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bigbench_meta.experiments.ladder.tasks import Pair, Task
+from bigbench_meta.experiments.ladder.task_items import Pair, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

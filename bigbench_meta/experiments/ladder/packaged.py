@@ -1,4 +1,4 @@
-"""The ladder that ships with the package: every size, task and seed, trained once by ``scripts/train_ladder.py``.
+"""The ladder that ships with the package: every size, task and seed, trained once by ``scripts/maintenance/train_ladder.py``.
 
 The shipped files are the fixed data: a ladder trained again on another processor agrees within the spread of its
 seeds, not bit by bit.
@@ -80,7 +80,7 @@ PACKAGED_TABLES = (
 
 
 def packaged_predictions() -> dict[str, pd.DataFrame]:
-    """Return the tables of the three predictions on the packaged ladder, made by ``scripts/judge_ladder.py``."""
+    """Return the tables of the three predictions on the packaged ladder, made by ``scripts/maintenance/judge_ladder.py``."""
     import pandas as pd
 
     return {name: pd.read_csv(_FOLDER / "predictions" / f"{name}.csv") for name in PACKAGED_TABLES}

@@ -29,15 +29,15 @@ from bigbench_meta.experiments.ladder.grid import (
     model_name,
     non_embedding_params,
 )
-from bigbench_meta.experiments.ladder.tasks import CONTEXT, PAD, QUERY, VOCABULARY, evaluation_items, large_sample
+from bigbench_meta.experiments.ladder.task_items import CONTEXT, PAD, QUERY, VOCABULARY, evaluation_items, large_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bigbench_meta.experiments.ladder.model import Transformer
-    from bigbench_meta.experiments.ladder.tasks import Task
+    from bigbench_meta.experiments.ladder.task_items import Task
     from bigbench_meta.experiments.ladder.train import Answer
+    from bigbench_meta.experiments.ladder.transformer import Transformer
 
 # Natural logarithms are kept to this many digits after the point: far below what separates two seeds.
 _DIGITS = 5

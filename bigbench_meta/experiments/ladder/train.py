@@ -14,15 +14,15 @@ import torch
 from torch.nn import functional
 
 from bigbench_meta.experiments.ladder.grid import RECIPE, Recipe
-from bigbench_meta.experiments.ladder.model import Transformer
-from bigbench_meta.experiments.ladder.tasks import VOCABULARY, decode, sequences, training_pairs
+from bigbench_meta.experiments.ladder.task_items import VOCABULARY, decode, sequences, training_pairs
+from bigbench_meta.experiments.ladder.transformer import Transformer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bigbench_meta.experiments.ladder.tasks import Item, Pair, Task
+    from bigbench_meta.experiments.ladder.task_items import Item, Pair, Task
 
 # Rows per forward pass when answering: bounds memory, changes nothing else.
 _ROWS = 500

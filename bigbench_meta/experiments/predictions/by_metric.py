@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bigbench_meta.emergence import linearity
+from bigbench_meta.emergence import emergence_floored, linearity, observed_width
 from bigbench_meta.experiments.predictions.calibrated import (
     KEY,
     SHARPNESS_COLUMNS,
@@ -40,7 +40,7 @@ Verdict = Literal["confirmed", "not confirmed", "undecided"]
 # Family of a series made of all families' models.
 POOLED = "all families pooled"
 # With 3 scales E lies in [1, 2] whatever happens, and one step is the only sharp shape.
-MIN_SCALES = 4
+MIN_SCALES_OF_A_PAIR = 4
 # Level of the calibrated tests.
 _ALPHA = 0.05
 PAIR_COLUMNS = [
@@ -74,7 +74,7 @@ def metric_points(items: pd.DataFrame) -> pd.DataFrame:
 def score_points(scores: pd.DataFrame) -> pd.DataFrame:
     """Points of a table of scores in the form of `metric_points`; no interval where the items are not known.
 
-    Only series that have ``MIN_SCALES`` scales are drawn, pooled ones among them.
+    Only series that have ``MIN_SCALES_OF_A_PAIR`` scales are drawn, pooled ones among them.
     """
     import pandas as pd
 
@@ -84,7 +84,7 @@ def score_points(scores: pd.DataFrame) -> pd.DataFrame:
     for task, models in scores.groupby("task", sort=True):
         for family, own in score_series(models):
             curve = own.groupby("scale", sort=True)[["accuracy", "distance"]].mean()
-            if len(curve) < MIN_SCALES:
+            if len(curve) < MIN_SCALES_OF_A_PAIR:
                 continue
             n = float(own["n_items"].min())
             for scale, accuracy, distance in curve.itertuples():
@@ -97,36 +97,9 @@ def score_points(scores: pd.DataFrame) -> pd.DataFrame:
 def score_series(models: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Families of one task of a table of scores; all models together, marked, where no family has enough scales."""
     series = [(str(family), own) for family, own in models.groupby("family", sort=True)]
-    if all(own["scale"].nunique() < MIN_SCALES for _, own in series) and len(series) > 1:
+    if all(own["scale"].nunique() < MIN_SCALES_OF_A_PAIR for _, own in series) and len(series) > 1:
         series.append((POOLED, models))
     return series
-
-
-def floored_emergence(y: NDArray[np.float64], *, floor: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """E along the last axis with the median step held at ``floor`` or above: finite for a clean step.
-
-    A curve of n items cannot show a step below 1/n, so a median step of 0 only says "below the resolution".
-    """
-    rise = np.where(y.argmax(axis=-1) >= y.argmin(axis=-1), 1.0, -1.0) * (y.max(axis=-1) - y.min(axis=-1))
-    root = np.sqrt(np.median(np.diff(y, axis=-1) ** 2, axis=-1))
-    return np.asarray(rise / np.maximum(root, floor))
-
-
-def rise_decades(scale: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Decades of scale between the first crossings of 10% and 90% of the curve's own range; NaN without a rise."""
-    low, high = float(y.min()), float(y.max())
-    if high <= low or y.argmax() < y.argmin():
-        return float("nan")
-    share, x = (y - low) / (high - low), np.log10(scale)
-    crossings = []
-    for level in (0.1, 0.9):
-        at = int(np.flatnonzero(share >= level)[0])
-        if at == 0:
-            crossings.append(float(x[0]))
-            continue
-        part = (level - share[at - 1]) / (share[at] - share[at - 1])
-        crossings.append(float(x[at - 1] + part * (x[at] - x[at - 1])))
-    return crossings[1] - crossings[0]
 
 
 def metric_pairs(items: pd.DataFrame, *, rng: np.random.Generator, draws: int = 999) -> pd.DataFrame:
@@ -139,7 +112,7 @@ def metric_pairs(items: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
         scale = np.array([float(group["scale"].iloc[0]) for group in by_scale])
         hits = [group["hit"].to_numpy(float) for group in by_scale]
         near = [-group["distance"].to_numpy(float) for group in by_scale]
-        if len(scale) < MIN_SCALES:
+        if len(scale) < MIN_SCALES_OF_A_PAIR:
             rows.append(dict(zip(("task", "subtask", "family"), key, strict=True)) | _too_few(len(scale), len(own)))
             continue
         paired = len({len(h) for h in hits}) == 1 and _same_items(by_scale)
@@ -184,7 +157,7 @@ def score_pairs(scores: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
             head = {"task": task, "subtask": task, "family": family}
             curve = own.groupby("scale", as_index=False, sort=True)[["accuracy", "distance"]].mean()
             n = float(own["n_items"].min())
-            if len(curve) < MIN_SCALES:
+            if len(curve) < MIN_SCALES_OF_A_PAIR:
                 rows.append(head | _too_few(len(curve), n))
                 continue
             counted = n >= 1
@@ -268,11 +241,10 @@ def _resampled(
 def _pair(
     scale: NDArray[np.float64], accuracy: NDArray[np.float64], distance: NDArray[np.float64], *, floor: float
 ) -> dict[str, object]:
-    # distance is brought to a range of 1 before its floor, so that both metrics have the same resolution
+    # Distance has no resolution of its own: relative to its range, it is given that of accuracy.
     reach = np.maximum(distance.max(axis=1) - distance.min(axis=1), 1e-12)
-    spread = np.maximum(accuracy.max(axis=1) - accuracy.min(axis=1), 1e-12)
-    e_accuracy = floored_emergence(accuracy / spread[:, None], floor=floor / spread)
-    e_distance = floored_emergence(distance / reach[:, None], floor=floor)
+    e_accuracy = emergence_floored(accuracy, resolution=floor)
+    e_distance = emergence_floored(distance, resolution=floor * reach)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(e_distance > 0, e_accuracy / e_distance, np.nan)
     row: dict[str, object] = {
@@ -284,8 +256,8 @@ def _pair(
         "linearity_distance": linearity(distance[0]),
         "step_accuracy": _largest_step(accuracy[0]),
         "step_distance": _largest_step(distance[0]),
-        "width_accuracy": rise_decades(scale, accuracy[0]),
-        "width_distance": rise_decades(scale, distance[0]),
+        "width_accuracy": observed_width(scale, accuracy[0]),
+        "width_distance": observed_width(scale, distance[0]),
         "draws": len(accuracy) - 1,
     }
     for name, values in (("emergence_accuracy", e_accuracy), ("emergence_distance", e_distance), ("ratio", ratio)):
@@ -348,7 +320,7 @@ def _against_line(row: dict[str, object]) -> tuple[Verdict, str]:
 
 
 def _too_few(n_scales: int, n_items: float) -> dict[str, object]:
-    reason = f"{n_scales} scale{'' if n_scales == 1 else 's'}: the emergence score needs {MIN_SCALES} or more to mean anything"
+    reason = f"{n_scales} scale{'' if n_scales == 1 else 's'}: the emergence score needs {MIN_SCALES_OF_A_PAIR} or more to mean anything"
     return {
         "n_scales": n_scales,
         "n_items": n_items,

@@ -10,7 +10,7 @@ variance (`effective_items`): a target of L tokens that succeed independently is
 is worth one. Where only scores are given it is the number of items, an upper bound of the noise (the variance of a share
 with mean m is at most m (1 - m)), so that edit distance is then called sharp less often than the level says.
 
-How often each test rejects a smooth truth is measured by ``scripts/validate_predictions.py``; see docs/predictions.md.
+How often each test rejects a smooth truth is measured by ``scripts/maintenance/validate_predictions.py``; see docs/predictions.md.
 """
 
 from __future__ import annotations

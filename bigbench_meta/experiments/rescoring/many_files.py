@@ -1,7 +1,6 @@
 """Many files of outputs at once: scored in parallel, their items written as one Parquet part a file.
 
-The work is handed out by joblib, so that the same code runs in one process, in several, or on a cluster
-(``joblib.parallel_config(backend="dask")`` around the call). A part is written under another name and renamed when
+The same code runs in one process, in several, or on a cluster (`bigbench_meta.parallel`). A part is written under another name and renamed when
 complete, and its name depends on its file alone: a file that is scored twice, since its worker died, leaves one part. The
 rows of every part are counted against the items of its file before anything is combined.
 """
@@ -12,14 +11,16 @@ import os
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import IntegrityError
-from bigbench_meta.experiments.rescoring.scoring import FileScores, ItemRow, Progress, Settings, rescore_file
-from bigbench_meta.parallel import leave_with, starting_others
+from bigbench_meta.experiments.rescoring.scoring import FileScores, ItemRow, Settings, rescore_file
+from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
+
+    from bigbench_meta.progress import Progress
 
 _TEXT = ("file", "task", "subtask", "family", "model")
 _WHOLE = ("query", "index", "shots", "target_tokens", "output_tokens", "targets", "options")
@@ -38,7 +39,7 @@ def rescore_parts(
     folder
         Made if missing; on a cluster, one that all workers share.
     workers
-        Processes on this machine, or -1 for as many as the backend in force has.
+        Processes on this machine, or -1 for one a core, or as many as a cluster has.
 
     Raises
     ------
@@ -46,23 +47,23 @@ def rescore_parts(
         If a part does not hold exactly the items of its file.
     """
     import pyarrow.parquet as pq
-    from joblib import Parallel, delayed
 
     folder.mkdir(parents=True, exist_ok=True)
     parts = [folder / f"part-{number:05d}.parquet" for number in range(len(files))]
-    jobs = (delayed(score_to_part)(file, settings, part) for file, part in zip(files, parts, strict=True))
-    with starting_others():
-        done: list[FileScores] = Parallel(n_jobs=workers, initializer=leave_with, initargs=(os.getpid(),))(jobs)
-    for number, (found, part) in enumerate(zip(done, parts, strict=True), 1):
+    jobs = [(file, settings, part) for file, part in zip(files, parts, strict=True)]
+    done = run_jobs(_score_job, jobs, workers=workers, progress=progress, what="files")
+    for found, part in zip(done, parts, strict=True):
         rows = pq.read_metadata(part).num_rows
         if rows != found.read:
             raise IntegrityError(
                 f"{part}: holds {rows} items, but {found.read} were scored of {found.file}; is another run writing there? "
                 "Choose another --out and run again"
             )
-        if progress:
-            progress(number, len(parts), "files")
     return done
+
+
+def _score_job(job: tuple[Path, Settings, Path]) -> FileScores:
+    return score_to_part(*job)
 
 
 def score_to_part(file: Path, settings: Settings, part: Path) -> FileScores:

@@ -20,9 +20,9 @@ import logging
 import math
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from bigbench_meta.errors import AnalysisError, LoadError, MissingExtraError
+from bigbench_meta.errors import AnalysisError, LoadError, missing_extra
 from bigbench_meta.experiments.rescoring.checks import (
     Agreement,
     BoundedRows,
@@ -35,7 +35,9 @@ from bigbench_meta.experiments.rescoring.item_metrics import HEAVY, REGISTERED, 
 from bigbench_meta.experiments.rescoring.readers import read_items
 from bigbench_meta.experiments.rescoring.scored_items import LEFT_OUT, Group, Item, Size, as_name
 from bigbench_meta.experiments.rescoring.totals import ItemScorer, Totals
+from bigbench_meta.facts.metrics import metric_key
 from bigbench_meta.loader.columns import Problem
+from bigbench_meta.provenance import PROVENANCE, is_run_folder
 from bigbench_meta.schema import PROBLEMS, RESULTS, validate
 
 if TYPE_CHECKING:
@@ -44,19 +46,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bigbench_meta.progress import Progress
+
 log = logging.getLogger(__name__)
 
 # Rows of the table of items held before they are handed on.
 BATCH_ROWS = 20_000
 # Combinations of task, subtask, model and shots in one run, each of which takes about 24 kB until its scores are written.
 MAX_GROUPS = 200_000
-
-
-class Progress(Protocol):
-    """Told how many of how many files are done."""
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """Take note that ``done`` of ``total`` are done."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class Rescored:
 
 
 def chosen_metrics(metrics: Iterable[str] | None) -> tuple[str, ...]:
-    """Check names of metrics; None means all that the installed packages can compute.
+    """Check names of metrics, aliases too; None means all that the installed packages can compute.
 
     Raises
     ------
@@ -125,13 +122,11 @@ def chosen_metrics(metrics: Iterable[str] | None) -> tuple[str, ...]:
     missing = {name for name in HEAVY if find_spec("sacrebleu" if name == "bleu" else "rouge_score") is None}
     if metrics is None:
         return tuple(name for name in REGISTERED if name not in missing)
-    wanted = set(metrics)
+    wanted = {metric_key(name, known=REGISTERED) for name in metrics}
     if unknown := sorted(wanted - set(REGISTERED)):
         raise AnalysisError(f"unknown metrics {', '.join(unknown)}; choose among {', '.join(REGISTERED)}")
     if absent := sorted(wanted & missing):
-        raise MissingExtraError(
-            f"{', '.join(absent)} need packages that are not installed: pip install 'bigbench-meta[rescore]'"
-        )
+        raise missing_extra(f"{', '.join(absent)} need packages that are not installed", "rescore")
     return tuple(name for name in REGISTERED if name in wanted)
 
 
@@ -262,8 +257,6 @@ def unique_files(paths: Sequence[Path]) -> list[Path]:
 
 def _below(folder: Path) -> list[Path]:
     """Everything below a folder that is neither hidden nor in an output folder of this package, by name."""
-    from bigbench_meta.export.run_folder import PROVENANCE, is_run_folder
-
     ours = [
         each.parent for each in sorted(folder.rglob(PROVENANCE)) if each.parent != folder and is_run_folder(each.parent)
     ]

@@ -21,9 +21,9 @@ from bigbench_meta.experiments.vision.outcomes_table import (
     shipped_provenance,
     write_results,
 )
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Plan
 from bigbench_meta.experiments.vision.statements import Findings, findings, metric_pairs
 from bigbench_meta.experiments.vision.training import Training, require_torch, train
+from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS, Plan
 
 __all__ = [
     "EXPERIMENTS",

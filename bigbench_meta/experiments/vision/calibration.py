@@ -9,8 +9,8 @@ import numpy as np
 
 from bigbench_meta.errors import AnalysisError
 from bigbench_meta.experiments.vision.outcomes_table import registry_rows, threshold_table
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS
 from bigbench_meta.experiments.vision.statements import SMOOTH, hard_metric, of_family
+from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS
 
 if TYPE_CHECKING:
     import pandas as pd

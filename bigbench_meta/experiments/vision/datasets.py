@@ -27,7 +27,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from bigbench_meta.errors import MissingExtraError, SourceError
+from bigbench_meta.errors import SourceError, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,9 +137,7 @@ def _digits() -> ImageSet:
     try:
         from sklearn.datasets import load_digits
     except ImportError as err:
-        raise MissingExtraError(
-            "the digits come with scikit-learn, which is not installed; install it with: pip install 'bigbench-meta[train]'"
-        ) from err
+        raise missing_extra("the digits come with scikit-learn, which is not installed", "train") from err
     bunch = load_digits()
     images = bunch.images.astype(np.uint8)[:, None]
     return ImageSet("digits", images, bunch.target.astype(np.int64), white=16)
@@ -263,9 +261,7 @@ def read_omniglot(path: Path) -> ImageSet:
     try:
         from PIL import Image
     except ImportError as err:
-        raise MissingExtraError(
-            "reading PNG files needs Pillow; install it with: pip install 'bigbench-meta[train]'"
-        ) from err
+        raise missing_extra("reading PNG files needs Pillow", "train") from err
 
     images: list[NDArray[np.uint8]] = []
     classes: list[str] = []

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bigbench_meta.experiments.vision.outcomes_table import mean_by_scale, threshold_table
-from bigbench_meta.experiments.vision.plan import LONGEST
 from bigbench_meta.experiments.vision.statements import (
     GROUP_STEM,
     SMOOTH,
@@ -19,6 +18,7 @@ from bigbench_meta.experiments.vision.statements import (
     independence_table,
     of_family,
 )
+from bigbench_meta.experiments.vision.training_plan import LONGEST
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from bigbench_meta.experiments.vision.image_metrics import SEQUENCE_PARTITIONS, groups
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, LONGEST, Job, Plan, Split
+from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS, LONGEST, Job, Plan, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable

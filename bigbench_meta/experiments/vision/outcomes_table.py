@@ -21,7 +21,7 @@ from bigbench_meta.experiments.vision.image_metrics import (
     reconstruction,
     thresholds,
 )
-from bigbench_meta.experiments.vision.plan import LONGEST, Job, Plan, split
+from bigbench_meta.experiments.vision.training_plan import LONGEST, Job, Plan, split
 from bigbench_meta.schema import RESULTS, validate
 
 if TYPE_CHECKING:

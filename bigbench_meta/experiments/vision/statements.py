@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.emergence import emergence_score, linearity
+from bigbench_meta.emergence import emergence_score, linearity, observed_width
 from bigbench_meta.experiments.vision.image_metrics import closed_form
 from bigbench_meta.experiments.vision.outcomes_table import mean_by_scale, threshold_table
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, LONGEST, RISE_HIGH, RISE_LOW, sizes_within_rise
+from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS, LONGEST, sizes_within_rise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,49 +50,6 @@ def hard_metric(frame: pd.DataFrame, experiment: str) -> str:
     return str(rows.loc[rows["is_preferred"], "metric"].iloc[0])
 
 
-def rise_width(scale: NDArray[np.float64], score: NDArray[np.float64]) -> float:
-    """Return the decades of scale from 10% to 90% of the observed rise.
-
-    Parameters
-    ----------
-    scale, score : NDArray[float64], shape (M,)
-        Mean score by scale, scale ascending and positive.
-
-    Returns
-    -------
-    float
-        First crossing of 90% minus last crossing of 10% before it, by straight lines in log10 scale, where the score
-        is turned around if it falls; 0 or more. NaN for a flat curve.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> round(rise_width(np.array([1.0, 10.0, 100.0]), np.array([0.0, 0.5, 1.0])), 12)  # .1 at 10^0.2, .9 at 10^1.8
-    1.6
-    """
-    low, high = float(score.min()), float(score.max())
-    if low == high:
-        return float("nan")
-    share = (score - low) / (high - low)
-    if score[-1] < score[0]:
-        share = 1 - share
-    x = np.log10(scale)
-    above = int(np.flatnonzero(share >= RISE_HIGH)[0])
-    if above == 0:
-        return float("nan")
-    below = int(np.flatnonzero(share[:above] <= RISE_LOW)[-1]) if (share[:above] <= RISE_LOW).any() else 0
-    start = _crossing(x, share, below, RISE_LOW)
-    stop = _crossing(x, share, above - 1, RISE_HIGH)
-    return float(stop - start)
-
-
-def _crossing(x: NDArray[np.float64], share: NDArray[np.float64], left: int, level: float) -> float:
-    """Return where the line from point ``left`` to the next one reaches ``level``; the point itself if it is above."""
-    if share[left] >= level:
-        return float(x[left])
-    return float(x[left] + (level - share[left]) / (share[left + 1] - share[left]) * (x[left + 1] - x[left]))
-
-
 def shape_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the shape of every curve of the results.
 
@@ -100,7 +57,7 @@ def shape_table(frame: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per (family, metric): ``task, family, metric, n_items, resolution`` (1/n), ``n_scales,
-        sizes_within_rise`` (strictly between 10% and 90%), ``width_decades`` (see `rise_width`), ``invisible_sizes``
+        sizes_within_rise`` (strictly between 10% and 90%), ``width_decades`` (see `bigbench_meta.emergence.observed_width`), ``invisible_sizes``
         (NaN for metrics that are not shares of items), ``largest_step_share`` (largest step between neighbouring sizes
         over the observed range), ``emergence_score, linearity`` (NaN where undefined; see `bigbench_meta.score_curves`).
         Trials are averaged first; ``width_least, width_most`` are the widths of single trials' curves instead.
@@ -128,7 +85,7 @@ def shape_table(frame: pd.DataFrame) -> pd.DataFrame:
                     "resolution": 1 / n if is_share else np.nan,
                     "n_scales": len(points),
                     "sizes_within_rise": sizes_within_rise(score),
-                    "width_decades": rise_width(scale, score),
+                    "width_decades": observed_width(scale, score),
                     "width_least": float(of_trials.min()),
                     "width_most": float(of_trials.max()),
                     "invisible_sizes": float(np.count_nonzero(score < 1 / n)) if is_share else np.nan,
@@ -144,7 +101,7 @@ def trial_widths(rows: pd.DataFrame, metric: str) -> NDArray[np.float64]:
     """Return the width of the curve of each trial: how much seeds alone move it. NaN where a trial has none."""
     trials = rows.loc[rows["metric"] == metric].sort_values("scale").groupby("trial", sort=True)
     return np.array(
-        [rise_width(part["scale"].to_numpy(np.float64), part["score"].to_numpy(np.float64)) for _, part in trials]
+        [observed_width(part["scale"].to_numpy(np.float64), part["score"].to_numpy(np.float64)) for _, part in trials]
     )
 
 

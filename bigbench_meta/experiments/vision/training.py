@@ -6,30 +6,36 @@ fingerprint of everything that decided it; a file with another fingerprint, or d
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
-import os
 import platform
 import time
 import zipfile
 import zlib
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from importlib.util import find_spec
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bigbench_meta import __version__
 from bigbench_meta.atomic import whole_file
-from bigbench_meta.errors import MissingExtraError, OutputError
+from bigbench_meta.errors import OutputError, missing_extra
 from bigbench_meta.experiments.vision.outcomes_table import Finished, deciding_scores, results_frame
-from bigbench_meta.experiments.vision.plan import EXPERIMENTS, Job, Plan, Split, finer, ladder, median_size, split
-from bigbench_meta.parallel import leave_with, starting_others
+from bigbench_meta.experiments.vision.training_plan import (
+    EXPERIMENTS,
+    Job,
+    Plan,
+    Split,
+    finer,
+    ladder,
+    median_size,
+    split,
+)
+from bigbench_meta.parallel import run_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -53,9 +59,10 @@ class Training(NamedTuple):
 def require_torch() -> None:
     """Raise `MissingExtraError` where PyTorch is not installed."""
     if find_spec("torch") is None:
-        raise MissingExtraError(
-            "training needs PyTorch, which is not installed; install it with: pip install 'bigbench-meta[train]', "
-            "or run without --train for the results that come with the package"
+        raise missing_extra(
+            "training needs PyTorch, which is not installed",
+            "train",
+            otherwise="; or run without --train for the results that come with the package",
         )
 
 
@@ -115,24 +122,23 @@ def train(
 
     finished: list[Finished] = []
     ladders: dict[str, object] = {}
-    with _pool(context, jobs) as pool:
-        for experiment in experiments:
-            sizes = list(ladder(experiment, images, plan))
-            anchor = median_size(sizes)
-            history = [list(sizes)]
-            added: Sequence[int] = sizes
-            done: list[Finished] = []
-            for round_ in range(_REFINEMENTS + 1):
-                wanted = [Job(experiment, size, trial) for size in added for trial in range(plan.trials)]
-                done += _train_all(context, wanted, pool=pool, progress=progress)
-                curves = deciding_scores(done, images, plan=plan, anchor=anchor)
-                added = sorted({size for scores in curves for size in finer(sorted(sizes), scores)})
-                if not added or round_ == _REFINEMENTS:
-                    break
-                sizes += added
-                history.append(list(added))
-            finished += done
-            ladders[experiment] = {"started_from": history[0], "added": history[1:], "anchor": anchor}
+    for experiment in experiments:
+        sizes = list(ladder(experiment, images, plan))
+        anchor = median_size(sizes)
+        history = [list(sizes)]
+        added: Sequence[int] = sizes
+        done: list[Finished] = []
+        for round_ in range(_REFINEMENTS + 1):
+            wanted = [Job(experiment, size, trial) for size in added for trial in range(plan.trials)]
+            done += _train_all(context, wanted, jobs=jobs, progress=progress)
+            curves = deciding_scores(done, images, plan=plan, anchor=anchor)
+            added = sorted({size for scores in curves for size in finer(sorted(sizes), scores)})
+            if not added or round_ == _REFINEMENTS:
+                break
+            sizes += added
+            history.append(list(added))
+        finished += done
+        ladders[experiment] = {"started_from": history[0], "added": history[1:], "anchor": anchor}
 
     anchors = {name: int(entry["anchor"]) for name, entry in ladders.items()}  # type: ignore[index]
     frame = results_frame(finished, images, plan=plan, anchors=anchors)
@@ -141,7 +147,7 @@ def train(
 
 
 class _Context(NamedTuple):
-    """What every model of a run shares; sent once to each process."""
+    """What every model of a run shares."""
 
     images: ImageSet
     plan: Plan
@@ -158,74 +164,27 @@ def fingerprint(images: ImageSet, plan: Plan) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def _pool(context: _Context, jobs: int) -> Iterator[ProcessPoolExecutor | None]:
-    """Give the processes of a run, started once because loading PyTorch takes seconds; None for one job, or where none can be started."""
-    if jobs == 1:
-        yield None
-        return
-    with starting_others():
-        try:
-            made = ProcessPoolExecutor(
-                jobs, mp_context=get_context("spawn"), initializer=_enter, initargs=(context, os.getpid())
-            )
-        except OSError as err:  # no semaphores: /dev/shm is full, or may not be written to
-            log.warning("all models are trained in this process: no other can be started: %s", err)
-            yield None
-            return
-        with made as pool:
-            try:
-                yield pool
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # else it would train what is still waiting first
-                raise
-
-
-def _train_all(
-    context: _Context, wanted: Sequence[Job], *, pool: ProcessPoolExecutor | None, progress: Progress | None
-) -> list[Finished]:
+def _train_all(context: _Context, wanted: Sequence[Job], *, jobs: int, progress: Progress | None) -> list[Finished]:
     """Return the outcomes of all jobs in their order, training those that no file holds."""
     found = {job: read_finished(context.folder, job, expected=context.fingerprint) for job in wanted}
     missing = [job for job in wanted if found[job] is None]
     n_done = len(wanted) - len(missing)
-    what = wanted[0].experiment if wanted else ""
+    experiment = wanted[0].experiment if wanted else ""
     if progress:
-        progress(n_done, len(wanted), what)
-    for count, _ in enumerate(_finishing(context, missing, pool), n_done + 1):
+        progress(n_done, len(wanted), experiment)
+
+    def trained(done: int, total: int, what: str) -> None:  # noqa: ARG001 - of all models, with those found finished
         if progress:
-            progress(count, len(wanted), what)
+            progress(n_done + done, len(wanted), experiment)
+
+    # Wide models take longest: they go first, so that no process waits at the end for the other one.
+    order = sorted(missing, key=lambda job: -job.size)
+    run_jobs(partial(_train_one, context), order, workers=jobs, progress=trained)
     done = [found[job] or read_finished(context.folder, job, expected=context.fingerprint) for job in wanted]
     lost = [job.stem for job, item in zip(wanted, done, strict=True) if item is None]
     if lost:
         raise OutputError(f"{context.folder}: {', '.join(lost)} vanished or changed while training; run again")
     return [item for item in done if item is not None]
-
-
-def _finishing(context: _Context, missing: Sequence[Job], pool: ProcessPoolExecutor | None) -> Iterator[None]:
-    """Train the missing models, yielding after each."""
-    if pool is None:
-        for job in missing:
-            _train_one(context, job)
-            yield
-        return
-    # Wide models take longest: they go first, so that no process waits at the end for the other one.
-    order = sorted(missing, key=lambda job: -job.size)
-    for future in as_completed([pool.submit(_train_here, job) for job in order]):
-        future.result()
-        yield
-
-
-# A spawned process receives the images once, not with every job.
-_here: list[_Context] = []
-
-
-def _enter(context: _Context, parent: int) -> None:
-    _here[:] = [context]
-    leave_with(parent)
-
-
-def _train_here(job: Job) -> None:
-    _train_one(_here[0], job)
 
 
 def _train_one(context: _Context, job: Job) -> None:

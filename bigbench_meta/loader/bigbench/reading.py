@@ -1,47 +1,30 @@
-"""Reading many score files into columns, on more than one core where there is enough to read.
+"""Reading many score files into columns, in several processes where there is enough to read.
 
-Each further core runs a Python process of its own that reads a share of the files and leaves its columns in a temporary
-file. The shares are joined in the order of the files, so that the result does not depend on how many there were.
+Each process reads a run of the files. The runs are joined in the order of the files, so that the result does not depend on
+how many there were.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
-import os
-import pickle
-import subprocess
-import sys
-import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bigbench_meta.loader.bigbench.document import MAX_FILE_BYTES
 from bigbench_meta.loader.bigbench.fast import PlainReader
 from bigbench_meta.loader.columns import Columns, Problem
+from bigbench_meta.parallel import cores, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bigbench_meta.fetcher.checkout import Checkout, Entry
 
-log = logging.getLogger(__name__)
-
 # Work is measured in bytes. What is done once for a file takes as long as this many of its bytes.
 _FILE_BYTES = 6 << 10
-# A further process takes about a tenth of a second to start, in which this much is read.
-_START_BYTES = 24 << 20
-# Reading is 0.4 s of work for all of BIG-bench: more processes than this would mostly start.
-_MAX_PROCESSES = 4
-_WORKER = "from bigbench_meta.loader.bigbench.reading import work; work()"
-
-
-class _Worker(NamedTuple):
-    """A process at work on a share of the files, and where it leaves what it reads."""
-
-    process: subprocess.Popen[bytes]
-    answer: IO[bytes]
+# Starting worker processes takes about a second, in which this much is read.
+_WORTH_SHARING = 240 << 20
 
 
 def read_score_files(checkout: Checkout, entries: Sequence[Entry], *, processes: int | None = None) -> Columns:
@@ -52,18 +35,22 @@ def read_score_files(checkout: Checkout, entries: Sequence[Entry], *, processes:
     checkout, entries
         The source, and the files of it to read.
     processes
-        How many processes share the work, this one included; None takes the cores there are, and one where there is
-        little to read.
+        How many processes share the work; None takes one for each core, and one where there is little to read.
     """
     if processes is None:
-        processes = _processes_for(_work(entries))
-    first, *others = _shares(entries, processes)
-    with ExitStack() as ends:
-        workers = [(share, _start(checkout, share, ends)) for share in others]
-        columns = _read(checkout, first)
-        for share, worker in workers:
-            _join(columns, _received(worker) or _read(checkout, share))
+        processes = processes_for(_work(entries))
+    reader = replace(checkout, entries=())  # a process needs no list but that of its own files
+    columns, *others = run_jobs(
+        _read_job, [(reader, share) for share in _shares(entries, processes)], workers=processes, local=True
+    )
+    for more in others:
+        _join(columns, more)
     return columns
+
+
+def processes_for(work: int) -> int:
+    """Return how many processes are worth starting for this many bytes of work."""
+    return cores() if work >= _WORTH_SHARING else 1
 
 
 def task_of(path: str) -> str | None:
@@ -72,14 +59,9 @@ def task_of(path: str) -> str | None:
     return parts[-3] if len(parts) >= 3 and parts[-2] == "results" else None
 
 
-def work() -> None:
-    """Read the share of files that the parent process describes on stdin; answer on stdout."""
-    gc.disable()
-    checkout, entries = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent process wrote it for us
-    columns = _read(checkout, entries)
-    pickle.dump(columns, sys.stdout.buffer, protocol=pickle.HIGHEST_PROTOCOL)
-    sys.stdout.buffer.flush()
-    os._exit(0)  # nothing is left to do; to take the interpreter apart would keep the parent waiting
+def _read_job(job: tuple[Checkout, Sequence[Entry]]) -> Columns:
+    with no_collection():
+        return _read(*job)
 
 
 def _read(checkout: Checkout, entries: Sequence[Entry]) -> Columns:
@@ -118,60 +100,17 @@ def _work(entries: Sequence[Entry]) -> int:
     return sum(entry.size + _FILE_BYTES for entry in entries)
 
 
-def _processes_for(work: int) -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _MAX_PROCESSES, work // _START_BYTES)) if sys.executable else 1
-
-
 def _shares(entries: Sequence[Entry], count: int) -> list[Sequence[Entry]]:
-    """Cut the files into runs of about equal work; the first, which need not wait for a start, is larger."""
+    """Cut the files into runs of about equal work."""
     total = _work(entries)
-    target = (total - _START_BYTES) / count if count > 1 else total
     shares: list[Sequence[Entry]] = []
     begin = done = 0
     for end, entry in enumerate(entries, start=1):
         done += entry.size + _FILE_BYTES
-        if len(shares) < count - 1 and done >= _START_BYTES + target * (len(shares) + 1):
+        if len(shares) < count - 1 and done >= total * (len(shares) + 1) / count:
             shares.append(entries[begin:end])
             begin = end
     return [*shares, entries[begin:]]
-
-
-def _start(checkout: Checkout, share: Sequence[Entry], ends: ExitStack) -> _Worker | None:
-    """Start a process on a share of the files, to end with ``ends``; None where that fails."""
-    path = os.pathsep.join(place or os.getcwd() for place in sys.path)  # noqa: PTH109 - a word for sys.path's ""
-    try:
-        # Files, closed by `ends`, not pipes: neither process waits for the other to read what it writes.
-        order, answer = (ends.enter_context(tempfile.TemporaryFile()) for _ in range(2))  # noqa: SIM115
-        pickle.dump((replace(checkout, entries=()), list(share)), order, protocol=pickle.HIGHEST_PROTOCOL)
-        order.seek(0)
-        worker = subprocess.Popen(
-            # -P: else Python would look for modules in the working folder first, which may be a repository of somebody else
-            [sys.executable, "-P", "-c", _WORKER],
-            stdin=order,
-            stdout=answer,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    except OSError as err:
-        log.info("no further process could be started (%s); its files are read here", err.strerror or err)
-        return None
-    ends.enter_context(worker)
-    ends.callback(worker.kill)  # does nothing to one that has ended
-    return _Worker(worker, answer)
-
-
-def _received(worker: _Worker | None) -> Columns | None:
-    """Return the columns a process leaves, None if it ended without: its files are then read here, errors and all."""
-    if worker is None:
-        return None
-    status = worker.process.wait()
-    if status != 0:
-        log.info("a reading process ended with status %s; its files are read here", status)
-        return None
-    worker.answer.seek(0)
-    columns: Columns = pickle.load(worker.answer)  # noqa: S301 - our own process wrote it into our file
-    return columns
 
 
 def _join(columns: Columns, more: Columns) -> None:

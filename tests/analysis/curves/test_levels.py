@@ -21,7 +21,7 @@ from bigbench_meta.analysis.curves.noise import Noise, beta_binomial
 from bigbench_meta.analysis.curves.prepare import prepare_curves
 from bigbench_meta.analysis.curves.sharpness import sharpness_null, trend_null
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
-from bigbench_meta.emergence import _score_rows
+from bigbench_meta.emergence.measures import score_rows
 from bigbench_meta.facts.metrics import metrics
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_null_of_the_emergence_score(cell: tuple[int, int], published: tuple[flo
     (n_scales, n), (median, q95, share5, zero) = cell, published
     rng = np.random.default_rng(20261122)
     y = rng.binomial(n, 0.25, size=(20000, n_scales)) / n
-    scores = _score_rows(y)
+    scores = score_rows(y)
     size = np.abs(scores.emergence_score)
     size[scores.undefined_reason == "zero_median_step"] = np.inf
     size[scores.undefined_reason == "flat"] = 0.0

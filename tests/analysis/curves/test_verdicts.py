@@ -8,10 +8,10 @@ import pytest
 from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.montecarlo import curve_rng, sequential_pvalues
 from bigbench_meta.analysis.curves.noise import Noise
-from bigbench_meta.analysis.curves.outcomes import emergence_floored
 from bigbench_meta.analysis.curves.prepare import Curve
 from bigbench_meta.analysis.curves.sharpness import level_is_doubtful
 from bigbench_meta.analysis.curves.verdicts import NOT_TRUSTED, Evidence, verdict
+from bigbench_meta.emergence import emergence_floored
 
 CLEAR = Evidence(
     refused="",

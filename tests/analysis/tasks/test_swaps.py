@@ -14,7 +14,7 @@ from scipy.stats import binomtest, wilcoxon
 from bigbench_meta.analysis.tasks.swaps import hodges_lehmann, signed_rank_p_value, swap_pairs, swap_tests
 from bigbench_meta.emergence import score_curves
 
-READER = Path(__file__).resolve().parents[3] / "scripts" / "read_published_tables.py"
+READER = Path(__file__).resolve().parents[3] / "scripts" / "maintenance" / "read_published_tables.py"
 HARD, SOFT = "multiple_choice_grade", "calibration_multiple_choice_brier_score"
 
 

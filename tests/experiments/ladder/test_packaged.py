@@ -19,8 +19,8 @@ from bigbench_meta.experiments.ladder.packaged import (
     packaged_large_sample,
     packaged_outputs,
 )
-from bigbench_meta.experiments.ladder.repository import LOGGED_ITEMS, grid_runs
-from bigbench_meta.experiments.ladder.tasks import evaluation_items
+from bigbench_meta.experiments.ladder.score_repository import LOGGED_ITEMS, grid_runs
+from bigbench_meta.experiments.ladder.task_items import evaluation_items
 from bigbench_meta.loader import load_results
 
 SUBTASKS = {task.subtask(length): (task, length) for task in TASKS.values() for length in task.lengths or (None,)}
@@ -147,7 +147,7 @@ def test_the_script_resumes_and_retrains_a_small_size(tmp_path, results):
     from scipy import stats
 
     root = Path(__file__).resolve().parents[3]
-    command = [sys.executable, "scripts/train_ladder.py", str(tmp_path), "--workers", "1"]
+    command = [sys.executable, "scripts/maintenance/train_ladder.py", str(tmp_path), "--workers", "1"]
     command += ["--task", "two_digit_multiplication", "--width", "4", "--seed", "0", "--seed", "1"]
     environment = os.environ | {"PYTHONPATH": str(root)}
     runs = tmp_path / "runs" / "two_digit_multiplication"

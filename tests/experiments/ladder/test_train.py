@@ -10,8 +10,7 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed"
 from bigbench_meta.experiments.ladder import train as training  # noqa: E402
 from bigbench_meta.experiments.ladder.catalog import TASKS  # noqa: E402
 from bigbench_meta.experiments.ladder.grid import Recipe, embedding_params, non_embedding_params  # noqa: E402
-from bigbench_meta.experiments.ladder.model import Transformer  # noqa: E402
-from bigbench_meta.experiments.ladder.tasks import (  # noqa: E402
+from bigbench_meta.experiments.ladder.task_items import (  # noqa: E402
     CONTEXT,
     END,
     VOCABULARY,
@@ -19,6 +18,7 @@ from bigbench_meta.experiments.ladder.tasks import (  # noqa: E402
     encode,
     evaluation_items,
 )
+from bigbench_meta.experiments.ladder.transformer import Transformer  # noqa: E402
 
 pytestmark = pytest.mark.train
 

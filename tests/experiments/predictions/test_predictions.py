@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bigbench_meta.cli import main
-from bigbench_meta.emergence import emergence_score
+from bigbench_meta.emergence import emergence_floored, emergence_score, observed_width
 from bigbench_meta.errors import LoadError, TableError
 from bigbench_meta.experiments.predictions import by_items as growth
 from bigbench_meta.experiments.predictions import by_length as lengths
@@ -47,15 +47,15 @@ def tokens(rng, *, successes, length, n, subtask="t", passes=False, shared=0.0):
 def test_floored_score_is_the_score_without_a_floor():
     """With no floor in the way it is E exactly; a clean step gets its rise over the floor instead of infinity."""
     y = np.array([0.0, 0.1, 0.1, 0.3, 0.9])
-    assert metric.floored_emergence(y, floor=0.0) == pytest.approx(emergence_score(y))
-    assert metric.floored_emergence(np.array([0.0, 0, 0, 1]), floor=0.01) == pytest.approx(100)
+    assert emergence_floored(y, resolution=1e-9) == pytest.approx(emergence_score(y))
+    assert emergence_floored(np.array([0.0, 0, 0, 1]), resolution=0.01) == pytest.approx(100)
 
 
 def test_width_in_decades_by_hand():
     """A straight line over two decades passes 10% to 90% in 1.6; a step between two scales in .8 of their distance."""
-    assert metric.rise_decades(np.logspace(0, 2, 3), np.array([0.0, 0.5, 1])) == pytest.approx(1.6)
-    assert metric.rise_decades(np.logspace(0, 3, 4), np.array([0.0, 0, 1, 1])) == pytest.approx(0.8)
-    assert np.isnan(metric.rise_decades(np.logspace(0, 2, 3), np.ones(3)))
+    assert observed_width(np.logspace(0, 2, 3), np.array([0.0, 0.5, 1])) == pytest.approx(1.6)
+    assert observed_width(np.logspace(0, 3, 4), np.array([0.0, 0, 1, 1])) == pytest.approx(0.8)
+    assert np.isnan(observed_width(np.logspace(0, 2, 3), np.ones(3)))
 
 
 def test_prediction_1_confirmed_where_planted():

@@ -17,8 +17,8 @@ import pytest
 from bigbench_meta.experiments import vision
 from bigbench_meta.experiments.vision import training
 from bigbench_meta.experiments.vision.datasets import ImageSet
-from bigbench_meta.experiments.vision.plan import Job, split
 from bigbench_meta.experiments.vision.training import fingerprint, read_finished
+from bigbench_meta.experiments.vision.training_plan import Job, split
 
 pytestmark = pytest.mark.train
 

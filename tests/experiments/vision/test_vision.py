@@ -28,7 +28,15 @@ from bigbench_meta.experiments.vision.outcomes_table import (
     results_frame,
     threshold_table,
 )
-from bigbench_meta.experiments.vision.plan import Job, Plan, finer, ladder, median_size, sizes_within_rise, split
+from bigbench_meta.experiments.vision.training_plan import (
+    Job,
+    Plan,
+    finer,
+    ladder,
+    median_size,
+    sizes_within_rise,
+    split,
+)
 from bigbench_meta.schema import RESULTS, validate
 
 

@@ -16,7 +16,7 @@ from bigbench_meta.fetcher import fetch
 from bigbench_meta.loader import load_results
 from bigbench_meta.loader.assemble import assemble
 from bigbench_meta.loader.bigbench import reading
-from bigbench_meta.loader.bigbench.reading import _received, read_score_files, task_of
+from bigbench_meta.loader.bigbench.reading import read_score_files, task_of
 from bigbench_meta.simulation.repository import simulate
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -30,13 +30,8 @@ def checkout(tmp_path_factory):
     return fetch(str(root))
 
 
-@pytest.fixture
-def small_shares(monkeypatch):
-    monkeypatch.setattr(reading, "_START_BYTES", 0)
-
-
 @pytest.mark.parametrize("processes", [2, 3, 7])
-def test_any_number_of_processes(checkout, small_shares, processes):
+def test_any_number_of_processes(checkout, processes):
     """The table, the problems and the count are those of one process."""
     entries = [entry for entry in checkout.entries if entry.is_result]
     one = read_score_files(checkout, entries, processes=1)
@@ -47,31 +42,7 @@ def test_any_number_of_processes(checkout, small_shares, processes):
     assert assemble(more)[0].equals(assemble(one)[0])
 
 
-@pytest.mark.parametrize("failure", ["no such program", "false"])
-def test_processes_that_fail(checkout, small_shares, monkeypatch, failure):
-    """The share of a process that does not start or dies is read all the same."""
-    entries = [entry for entry in checkout.entries if entry.is_result]
-    one = read_score_files(checkout, entries, processes=1)
-    monkeypatch.setattr(sys, "executable", failure)
-    more = read_score_files(checkout, entries, processes=2)
-    assert more.scores.tobytes() == one.scores.tobytes()  # some are NaN
-
-
-def test_nothing_is_imported_from_the_working_folder(checkout, small_shares, monkeypatch, tmp_path):
-    """A repository with modules of Python's and our names, read by somebody who stands in it: none of them is run."""
-    mark = tmp_path / "ran"
-    (tmp_path / "bigbench_meta").mkdir()
-    for name in ("bigbench_meta/__init__", "gc", "pickle", "tempfile", "msgspec"):
-        (tmp_path / f"{name}.py").write_text(f"open({str(mark)!r}, 'w')")
-    monkeypatch.setattr(sys, "path", [str(PROJECT), *(place for place in sys.path if place)])
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(reading, "_received", lambda worker: _received(worker) or pytest.fail("the process failed"))
-    entries = [entry for entry in checkout.entries if entry.is_result]
-    assert read_score_files(checkout, entries, processes=2).scores
-    assert not mark.exists()
-
-
-def test_a_file_that_goes_is_an_error(checkout, small_shares, tmp_path):
+def test_a_file_that_goes_is_an_error(checkout, tmp_path):
     """A file in another process's share that cannot be read fails like one in our own."""
     for task in ("a", "b", "c"):
         put(tmp_path, document(task=task), task=task)

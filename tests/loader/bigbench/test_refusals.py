@@ -23,6 +23,12 @@ NOTHING = "the file gives no number"
 SHOTS = "an integer from -1 to 1000000"
 COUNT = "a positive, finite count of parameters"
 UNKNOWN = "taken as unknown (NaN)"
+# Python's own words for a comma after the last entry, and where they stand.
+COMMA = (
+    ("line 30, column 18", "not JSON (Illegal trailing comma before end of object)")
+    if sys.version_info >= (3, 13)
+    else ("line 31, column 1", "not JSON (Expecting property name enclosed in double quotes)")
+)
 
 
 def of_model(old: str, new: str) -> str:
@@ -58,8 +64,7 @@ CASES: dict[str, tuple[str | bytes, str, str, str, str, int]] = {
         "a whole JSON file", LOST, 2,
     ),
     "comma at the end": (
-        document().replace('"queries": null', '"queries": null,'), "line 31, column 1",
-        "not JSON (Expecting property name enclosed in double quotes)", "a whole JSON file", LOST, 2,
+        document().replace('"queries": null', '"queries": null,'), *COMMA, "a whole JSON file", LOST, 2,
     ),
     "two documents": (
         document() + "{}", "line 31, column 2",
