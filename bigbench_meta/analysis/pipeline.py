@@ -22,7 +22,7 @@ from bigbench_meta.analysis.curves.inference import (
     typical_curves,
 )
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
-from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling
+from bigbench_meta.analysis.curves.montecarlo import Sampling
 from bigbench_meta.analysis.curves.outcomes import curve_table, forecast_table, noise_table, point_table, sweep_table
 from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN
 from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
@@ -303,7 +303,7 @@ def _settle(
         to, part = min(_FURTHER * to, choices.draw_limit), part + 1
         jobs, whose = [], []
         for at, names in enumerate(left.tests):
-            known = {name: results[at].tests.get(name, PValue(np.nan, 0)) for name in names}
+            known = {name: results[at].tests[name] for name in names}
             if known:
                 jobs.append(FurtherJob(curves[places[at]], noises[places[at]], known, to, seed, part))  # type: ignore[arg-type]
                 whose.append(at)

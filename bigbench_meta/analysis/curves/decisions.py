@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.analysis.curves.inference import MONOTONE, SURPRISES
+from bigbench_meta.analysis.curves.inference import MONOTONE
 from bigbench_meta.analysis.curves.montecarlo import bounds
 from bigbench_meta.analysis.curves.sharpness import TRUSTED
 from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE
@@ -44,7 +44,7 @@ RISK = 0.01
 HYPOTHESES: dict[str, tuple[str, ...]] = {
     "trend": ("trend",),
     "sharp": ("sharp",),
-    "surprise": SURPRISES,
+    "surprise": ("surprise",),
     "nonmonotone": MONOTONE,
 }
 # Decisions at a fixed level on p itself: whether a smooth rise may be called smooth, whether an overdispersed one is sharp,

@@ -14,7 +14,7 @@ from bigbench_meta.analysis.curves.monotone import monotone_nulls
 from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, curve_rng
 from bigbench_meta.analysis.curves.noise import Noise, NoiseKind, Overdispersion, Residual, pooled_overdispersion
 from bigbench_meta.analysis.curves.power import jump_misfits
-from bigbench_meta.analysis.curves.predictability import Forecast, forecasts, surprise_from, surprise_nulls
+from bigbench_meta.analysis.curves.predictability import Forecast, forecasts, surprise_from, surprise_null
 from bigbench_meta.analysis.curves.sharpness import (
     concentration_tests,
     flexible_fits,
@@ -44,8 +44,6 @@ _CURVES_PER_TASK = 4
 # Draws that tell the expectation and degrees of freedom of a residual sum of squares to about a tenth, and their seed: they
 # stand in for an integral, and the noise of an analysis must not depend on its seed, since every verdict rests on it.
 _REFERENCE_DRAWS, _REFERENCE_SEED = 199, 0
-# A p-value under one null of surprise beyond which the others are not asked: p is the largest, and no correction lets it pass.
-_CLEARLY_FORESEEN = 0.1
 # Curves that are fitted together: enough that the cost of a call no longer counts, few enough that their moments, a
 # hundred kilobytes a curve and test, stay in a core's cache.
 _TOGETHER = 16
@@ -79,10 +77,9 @@ class CurveResult(NamedTuple):
     misfits: dict[str, Vector]
 
 
-# The tests that verdicts rest on: trend, sharpness, surprise under each of its nulls, and the two monotone ones.
-SURPRISES = ("surprise all_laws", "surprise line", "surprise theory")
+# The tests that verdicts rest on: can a rising, can a falling curve explain this one?
 MONOTONE = ("rising", "falling")
-TESTS = ("trend", "sharp", *SURPRISES, *MONOTONE)
+TESTS = ("trend", "sharp", "surprise", *MONOTONE)
 
 
 def noise_group(curve: Curve) -> NoiseGroup:
@@ -250,25 +247,11 @@ def _nulls(batch: Batch, names: set[str]) -> dict[str, Null]:
         nulls["trend"] = trend_null(batch).null
     if "sharp" in names:
         nulls["sharp"] = sharpness_null(batch)
-    if names & set(SURPRISES):
-        nulls |= {f"surprise {law}": null for law, null in surprise_nulls(batch).items()}
+    if "surprise" in names and (surprise := surprise_null(batch)) is not None:
+        nulls["surprise"] = surprise
     if names & set(MONOTONE):
         nulls |= zip(MONOTONE, monotone_nulls(batch), strict=True)
     return nulls
-
-
-def _surprises(batch: Batch, *, sampling: Sampling) -> list[dict[str, PValue]]:
-    """p-values of surprise of each curve under each null; those after one that clearly allows the score are left out."""
-    found: list[dict[str, PValue]] = [{} for _ in batch.curves]
-    going = np.ones(len(batch.curves), dtype=bool)
-    for law, null in surprise_nulls(batch).items():
-        asked = np.flatnonzero(going)
-        if not len(asked):
-            break
-        for at, pvalue in zip(asked, p_values(batch.of(asked), null.of(asked), sampling=sampling), strict=True):
-            found[at][f"surprise {law}"] = pvalue
-            going[at] = pvalue.p <= _CLEARLY_FORESEEN
-    return found
 
 
 def _typical_tests(batch: Batch, typical: Sequence[Vector | None], *, sampling: Sampling) -> list[float]:
@@ -290,10 +273,9 @@ def infer_curves_together(job: CurveJob) -> list[CurveResult]:
     curves, sampling = job.curves, job.sampling
     batch = batch_of(curves, job.noises)
     trend = trend_null(batch)
-    sharp = p_values(batch, sharpness_null(batch), sampling=sampling)
-    trends = p_values(batch, trend.null, sampling=sampling)
-    monotone = [p_values(batch, null, sampling=sampling) for null in monotone_nulls(batch)]
-    surprised = _surprises(batch, sampling=sampling)
+    nulls = {"trend": trend.null} | _nulls(batch, set(TESTS) - {"trend"})
+    tests = {name: p_values(batch, null, sampling=sampling) for name, null in nulls.items()}
+    sharp = tests["sharp"]
     sweep = sharpness_sweeps(batch, at_default=sharp, sampling=sampling)
     missed = jump_misfits(batch)
     fit = flexible_fits(batch)
@@ -331,8 +313,8 @@ def infer_curves_together(job: CurveJob) -> list[CurveResult]:
             "surprise": whole.surprise if whole else np.nan,
             "surprise_from": surprise_from(seen[at], levels=curve.levels),
         }
-        tests = {"trend": trends[at], "sharp": sharp[at], **surprised[at]}
-        tests |= {name: pvalues[at] for name, pvalues in zip(MONOTONE, monotone, strict=True)}
         misfits = {"sharp": missed.sharp[at], "surprise": missed.surprise[at]}
-        found.append(CurveResult(effects, seen[at], sweep[at], tests, misfits))
+        found.append(
+            CurveResult(effects, seen[at], sweep[at], {name: each[at] for name, each in tests.items()}, misfits)
+        )
     return found

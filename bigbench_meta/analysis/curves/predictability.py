@@ -291,8 +291,8 @@ def _law_tests(
     return found
 
 
-def surprise_nulls(batch: Batch) -> dict[str, Null]:
-    """Set up the test that some law foresees the largest scale: one statistic, and a null for each kind of law.
+def surprise_null(batch: Batch) -> Null | None:
+    """Set up the test that some law foresees the largest scale; None where no h leaves enough scales.
 
     Notes
     -----
@@ -300,28 +300,15 @@ def surprise_nulls(batch: Batch) -> dict[str, Null]:
     speaks. (Fitted to the shapes of all laws at once, the smaller scales would choose one law and the largest another, and
     what is then missed is partly how coarse the shapes of a law are.) It is divided by its own mean under the null, and the
     largest over h is taken: without the division the h whose statistic scatters most would drown the others. The divisors
-    come from draws of their own that are the same in every analysis. The nulls draw from the best fit of any law, of the
-    straight line and of the paper's law to all scales: p is the largest of the three, so that whichever of them is true,
-    it is rejected no more often than promised. Empty where no h leaves enough scales.
+    come from draws of their own that are the same in every analysis. The null draws from the best fit of any law to all
+    scales, and treats its draws likewise: one calibration for all laws and h together.
     """
     n_scales = len(batch.x)
     usable = [h for h in HELD_OUT if n_scales - h >= MIN_SEEN["line"]]
     if not usable:
-        return {}
-    most = laws_of(batch.x, n_scales - usable[0])
-    every = np.concatenate([shapes.values for shapes in most.values()])
-    kinds = {COMBINED: every, "line": most["line"].values, "theory": most["theory"].values}
-    return {name: _surprise_null(batch, values, usable, name=name) for name, values in kinds.items()}
-
-
-def windows_of(x: tuple[float, ...], held_out: int, *, weights: Vector) -> dict[Law, Window]:
-    """Take the moments of every law for one h, under the weights (C, M) of each curve."""
-    laws = laws_of(x, len(x) - held_out)
-    return {law: window_of(shapes.values, weights, held_out) for law, shapes in laws.items()}
-
-
-def _surprise_null(batch: Batch, values: Vector, usable: list[int], *, name: str) -> Null:
-    null = anchor(batch.y, values=values, among=len(values), noises=batch.noises, levels=batch.levels)
+        return None
+    every = np.concatenate([shapes.values for shapes in laws_of(batch.x, n_scales - usable[0]).values()])
+    null = anchor(batch.y, values=every, among=len(every), noises=batch.noises, levels=batch.levels)
     windows = [windows_of(batch.x, h, weights=null.plan.weights) for h in usable]
 
     def each_h(y: Vector, curves: Indices) -> Vector:
@@ -342,14 +329,20 @@ def _surprise_null(batch: Batch, values: Vector, usable: list[int], *, name: str
     # Where nothing lies above its law the statistic is 0 whatever it is divided by.
     some = np.flatnonzero(observed.max(axis=1) > 0)
     if len(some):
-        pilot = Null(observed, null.mean, batch.noises, each_h, ("surprise", name, "divisors"))
+        pilot = Null(observed, null.mean, batch.noises, each_h, ("surprise", COMBINED, "divisors"))
         drawn = each_h(pilot.drawer(batch.curves, seed=_PILOT_SEED)(some, _PILOT_DRAWS), some)
         divisors[some] = np.maximum(drawn.mean(axis=1), _LEAST_DIVISOR)
 
     def statistic(y: Vector, curves: Indices) -> Vector:
         return np.asarray((each_h(y, curves) / divisors[curves, None, :]).max(axis=2))
 
-    return Null((observed / divisors).max(axis=1), null.mean, batch.noises, statistic, ("surprise", name))
+    return Null((observed / divisors).max(axis=1), null.mean, batch.noises, statistic, ("surprise", COMBINED))
+
+
+def windows_of(x: tuple[float, ...], held_out: int, *, weights: Vector) -> dict[Law, Window]:
+    """Take the moments of every law for one h, under the weights (C, M) of each curve."""
+    laws = laws_of(x, len(x) - held_out)
+    return {law: window_of(shapes.values, weights, held_out) for law, shapes in laws.items()}
 
 
 def _combine(rows: list[Forecast], held_out: int) -> Forecast:

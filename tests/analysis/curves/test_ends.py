@@ -25,7 +25,7 @@ from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, KINDS, dictionary, theory
 from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, sequential_pvalues
 from bigbench_meta.analysis.curves.noise import Noise, Residual, pooled_overdispersion
-from bigbench_meta.analysis.curves.predictability import forecasts, laws_of, surprise_nulls
+from bigbench_meta.analysis.curves.predictability import forecasts, laws_of, surprise_null
 from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
 from bigbench_meta.analysis.curves.sharpness import flexible_fits, sharp_up_to, sharpness_null, sharpness_sweeps
 from bigbench_meta.analysis.tasks.length_law import _fit, effective_length, length_law
@@ -224,10 +224,6 @@ def test_only_the_named_tests_are_drawn_further():
     assert (first.tests["trend"].p, first.tests["sharp"].p) == (1 / 20, 1 / 20)
     job = FurtherJob(curve_of(STEP), noise, {name: first.tests[name] for name in ("trend", "sharp")}, 39, 0, 1)
     assert draw_tests_further(job) == {"trend": PValue(1 / 40, 39, 0), "sharp": PValue(1 / 40, 39, 0)}
-    # a test that was left out before starts from nothing
-    new = draw_tests_further(job._replace(known={"surprise line": PValue(math.nan, 0)}))["surprise line"]
-    assert new.draws == 39
-    assert new.p == (new.large + 1) / 40
 
 
 def test_side_questions_get_a_fifth_of_the_draws():
@@ -262,8 +258,8 @@ def test_the_papers_own_curve_is_no_surprise_and_a_late_step_is():
     x = np.linspace(7, 11, 9)
     convex, late = theory(x, exponent=0.3, x0=11.0), np.where(np.arange(9) == 8, 0.65, 0.25)
     batch = batch_of([curve_of(convex, apart=0.5), curve_of(late, apart=0.5)], [item_noise(1000)] * 2)
-    nulls = surprise_nulls(batch)
-    assert list(nulls) == ["all_laws", "line", "theory"]
-    p = {law: [each.p for each in p_values(batch, null, sampling=Sampling(199, 0))] for law, null in nulls.items()}
-    assert max(p[law][0] for law in p) > 0.1
-    assert {p[law][1] for law in p} == {1 / 200}
+    null = surprise_null(batch)
+    assert null is not None
+    foreseen, surprising = p_values(batch, null, sampling=Sampling(199, 0))
+    assert foreseen.p > 0.1
+    assert surprising.p == 1 / 200
