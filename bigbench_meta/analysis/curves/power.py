@@ -81,15 +81,16 @@ def power(squares: Vector, *, factors: Vector, masses: Vector, level: float) -> 
     Notes
     -----
     The root of the statistic is taken as normal with unit variance about the root of what is missed, over sqrt(phi), phi
-    from its distribution over tasks; its critical value as that of chi-square on two degrees of freedom, since place
-    and width are searched. An approximation, set beside simulations in docs/validation.md.
+    from its distribution over tasks, and its critical value as the normal one. An approximation: of 12 and 5 scales with 200
+    and 1,000 items and no overdispersion, where simulated powers of surprise at 5% were .44, .60, .94, .94 and 1.00 it gave
+    .66, .69, .66, .83 and 1.00 (a step of .2 last, .4 last with 5 scales, .2 and .4 last but one, .4 last).
 
     Examples
     --------
     >>> one = np.ones(1)
-    >>> power(np.array([0.0, 25.0]), factors=one, masses=one, level=0.05).round(2).tolist()
-    [0.01, 0.99]
+    >>> power(np.array([0.0, 9.0]), factors=one, masses=one, level=0.05).round(2).tolist()
+    [0.05, 0.91]
     """
-    critical = np.sqrt(-2.0 * np.log(level))
+    critical = -special.ndtri(level)
     root = np.sqrt(np.maximum(squares, 0.0))[..., None] / np.sqrt(factors)
     return np.asarray((special.ndtr(root - critical) * masses).sum(axis=-1))
