@@ -18,6 +18,7 @@ import numpy as np
 
 from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.items import ItemTable
+from bigbench_meta.analysis.curves.margins import with_margins
 from bigbench_meta.emergence import curve_points
 from bigbench_meta.facts.metrics import NO_MEANS, look_up
 from bigbench_meta.schema import CURVES, DERIVED_METRIC
@@ -50,6 +51,7 @@ class Curve:
     is_share : whether the score is a share of successes, so that the binomial speaks of it.
     n_items, items_source : items behind a point and where the number comes from.
     refused : why no test is run, or an empty string.
+    margin_scale : what margins are shares of, in units of ``y``; see `bigbench_meta.analysis.curves.margins`.
     """
 
     key: tuple[str, str, str, str, int]
@@ -66,6 +68,7 @@ class Curve:
     n_items: float
     items_source: str
     refused: str
+    margin_scale: float = 1.0
 
     @property
     def task(self) -> str:
@@ -121,7 +124,9 @@ def prepare_curves(
                 table=table,
             )
         )
-    return keys, curves
+    given = facts["margin_scale"].to_numpy(np.float64) if "margin_scale" in facts else np.full(len(facts), np.nan)
+    partial = (facts["linearity"].eq("linear") & facts["continuous"].eq("yes")).to_numpy(bool)
+    return keys, with_margins(curves, given.tolist(), partial.tolist())
 
 
 # Fits square scores and add the squares up: far below the root of the largest float, and far above any metric's values.
