@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bigbench_meta.cli.options import force_option, human_option, source_options
-from bigbench_meta.cli.steps import given, got_source, put_bytes, say, shown_progress
+from bigbench_meta.cli.steps import given, got, put_bytes, say, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
 _MOST_LATEX_COLUMNS = 12
@@ -150,10 +150,10 @@ def show_command(
             )
     else:
         from bigbench_meta.emergence import score_curves
-        from bigbench_meta.loader import load_results
+        from bigbench_meta.jobs.sources import Selection
 
-        got = got_source(str(source), ref=ref, cache_dir=cache_dir, offline=offline)
-        results = load_results(got, tasks=[task], cache_dir=cache_dir).frame
+        only = Selection(tasks=[task])
+        results = got(str(source), ref=ref, cache_dir=cache_dir, offline=offline, selection=only).results.frame
         curves = score_curves(results)
         raters = None if human is None else human_scores(human)
         lines = references(results, human=raters)

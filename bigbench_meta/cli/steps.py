@@ -7,7 +7,6 @@ import shutil
 import sys
 import textwrap
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,11 +16,12 @@ from bigbench_meta.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import pandas as pd
 
-    from bigbench_meta.fetcher.checkout import Checkout
     from bigbench_meta.jobs.experiments import Written
+    from bigbench_meta.jobs.sources import Selection, Source
     from bigbench_meta.progress import Progress
 
 
@@ -56,21 +56,36 @@ def shown_progress() -> Iterator[Progress | None]:
         yield show
 
 
-def got_source(
-    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, definitions: bool = False
-) -> Checkout | Path:
-    """Return what the loader reads: the checkout of a source, or the path of a user's table."""
-    from bigbench_meta.fetcher import fetch
-    from bigbench_meta.loader import is_table
+def got(
+    source: str,
+    *,
+    ref: str | None,
+    cache_dir: Path | None,
+    offline: bool,
+    definitions: bool = False,
+    selection: Selection | None = None,
+    strict: bool = False,
+) -> Source:
+    """Return what a command analyses: the scores of its source and what is known beside them."""
+    from bigbench_meta.jobs.sources import load_source
 
-    if is_table(source):
-        if ref is not None:
-            raise click.UsageError(f"--ref {ref}: {source} is a table, which has no versions")
-        if definitions:
-            raise click.UsageError(f"--definitions: {source} is a table, which has no task definitions")
-        return Path(source)
     with shown_progress() as progress:
-        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress)
+        return load_source(
+            source,
+            selection=selection,
+            strict=strict,
+            ref=ref,
+            cache_dir=cache_dir,
+            offline=offline,
+            definitions=definitions,
+            progress=progress,
+        )
+
+
+def say_notes(found: Source) -> None:
+    """Say what was left out of the task definitions of a source."""
+    for note in found.notes:
+        say(note)
 
 
 def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mapping[str, object], force: bool) -> None:
