@@ -31,6 +31,7 @@ from bigbench_meta.analysis.views import AnalysisViews
 from bigbench_meta.emergence.points import POINT_COLUMNS
 from bigbench_meta.errors import AnalysisError
 from bigbench_meta.parallel import run_jobs
+from bigbench_meta.progress import shown
 from bigbench_meta.seeds import as_generator
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def analyze(
     registry: pd.DataFrame | None = None,
     every_metric: bool | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Analysis:
     """Test every curve of a set of results and say what can, and what cannot, be concluded.
 
@@ -130,7 +131,8 @@ def analyze(
     every_metric : test the curves of all metrics, not only of the preferred ones. By default up to 4,000 curves.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
         start; results do not depend on it, to the byte.
-    progress : called as ``progress(done, total, what)``.
+    progress : called as ``progress(done, total, what)``; True and False show a line with counts, rate and time left, or none;
+        by default it is shown in a notebook and an interactive console.
 
     Returns
     -------
@@ -152,7 +154,7 @@ def analyze(
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.loader.at_hand import scores_frame
 
-    rng = as_generator(rng)
+    rng, progress = as_generator(rng), shown(progress)
     results = scores_frame(results, needed=[*POINT_COLUMNS, "model"])
     if lengths is not None:
         given_lengths(lengths)  # a fault in it is said before the work, not after it

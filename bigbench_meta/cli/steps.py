@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import textwrap
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,17 +42,22 @@ def shown_progress() -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskID, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    from bigbench_meta.progress import progress_words
+
+    columns = (BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        known: dict[str, TaskID] = {}
+        known: dict[str, tuple[TaskID, float]] = {}
 
         def show(done: int, total: int, what: str) -> None:
+            now = time.monotonic()
             if what not in known:
-                known[what] = bars.add_task(what, total=total or None)
-            bars.update(known[what], completed=done, total=total or None)
+                known[what] = bars.add_task("", total=total or None), now
+            bar, begun = known[what]
+            words = printable(progress_words(done, total, what, seconds=now - begun))
+            bars.update(bar, completed=done, total=total or None, description=words)
 
         yield show
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bigbench_meta import __version__
 from bigbench_meta.cards import Card, WithCard
 from bigbench_meta.jobs.sources import LADDER, load_source
+from bigbench_meta.progress import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def run(
     cache_dir: str | Path | None = None,
     offline: bool = False,
     definitions: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Run:
     """Analyse a source and write everything that was found into ``out``, whole or not at all.
 
@@ -133,7 +134,7 @@ def run(
     ref, cache_dir, offline, definitions
         As in `bigbench_meta.fetch`.
     progress
-        Called as ``progress(done, total, what)``.
+        As for `bigbench_meta.analyze`.
 
     Returns
     -------
@@ -164,6 +165,7 @@ def run(
     registry = metrics(metrics_file)
     raters = None if human is None else human_scores(human)
     items_given, lengths_given = read_given(items=items, lengths=lengths)
+    progress = shown(progress)
     clock = _Clock(progress)
     rng = np.random.default_rng(seed)
     with clock.stage("load"):
