@@ -31,12 +31,16 @@ class Card:
         Pairs of a label and a sentence, such as counts and the answer.
     steps
         Next steps: code or commands, each with what it gives.
+    columns, rows
+        A small table, for notebooks alone.
     """
 
     kind: str
     head: str
     facts: tuple[tuple[str, str], ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
 
     def line(self) -> str:
         """One line for ``repr``: the kind and what it is.
@@ -60,7 +64,17 @@ class Card:
         steps = "<br>".join(f"<code>{escape(code)}</code> {escape(what)}" for code, what in self.steps)
         rows = facts + (_row("Next", steps) if steps else "")
         table = f'<table style="border:0;margin:.3em 0 0"><tbody>{rows}</tbody></table>' if rows else ""
-        return f'<div style="{_BOX}"><b>{escape(self.kind)}</b>: {escape(_cut(self.head))}{table}</div>'
+        return f'<div style="{_BOX}"><b>{escape(self.kind)}</b>: {escape(_cut(self.head))}{table}{self._table()}</div>'
+
+    def _table(self) -> str:
+        if not self.rows:
+            return ""
+        head = "".join(f'<th style="text-align:left">{escape(name)}</th>' for name in self.columns)
+        rows = "".join(
+            "<tr>" + "".join(f'<td style="{_TEXT}">{escape(_cut(cell))}</td>' for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        return f'<table style="margin:.5em 0 0"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(label: str, text: str) -> str:

@@ -159,5 +159,5 @@ def show_command(
         lines = references(results, human=raters)
         if raters is not None and "human" not in " ".join(lines["kind"].astype(str)):
             say(f"{human}: has no score for the whole of {task} that could be shown")
-    wide = None if sys.stdout.isatty() else 160
+    wide = None if sys.stdout.isatty() else 80
     Console(width=wide, highlight=False).print(task_table(task, results, curves, references=lines))
