@@ -104,7 +104,7 @@ def _references(task: str, references: pd.DataFrame | None) -> Text | None:
 
 
 def _cell(value: object) -> str:
-    from bigbench_meta.export.paper_tables import shown
+    from bigbench_meta.export.printed_numbers import shown
 
     return shown(value.item() if hasattr(value, "item") else value)
 
