@@ -15,6 +15,7 @@ __version__ = "0.2.0"
 _HOME = {
     "Analysis": "bigbench_meta.analysis",
     "analyze": "bigbench_meta.analysis",
+    "check": "bigbench_meta.jobs.check",
     "claims": "bigbench_meta.facts.claims",
     "findings": "bigbench_meta.analysis.findings",
     "packaged_ladder": "bigbench_meta.experiments.ladder.packaged",
@@ -40,6 +41,7 @@ __all__ = [
     "Results",
     "__version__",
     "analyze",
+    "check",
     "claims",
     "emergence_score",
     "fetch",

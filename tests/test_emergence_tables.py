@@ -282,7 +282,7 @@ def test_registry_of_the_user():
 def test_words_of_refusals():
     """Which columns are missing and which are needed; how many dimensions there are."""
     with pytest.raises(TableError) as caught:
-        bm.score_curves(frame_of({"s": [1.0]}).drop(columns=["scale", "family"]))
+        curve_points(frame_of({"s": [1.0]}).drop(columns=["scale", "family"]))
     assert str(caught.value) == (
         "column(s) family, scale missing; a table of scores needs "
         f"{', '.join([*CURVES.key, 'is_aggregate', 'is_preferred', 'scale', 'score'])}"

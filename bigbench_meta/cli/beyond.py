@@ -16,16 +16,17 @@ from bigbench_meta.cli.options import (
     metric_option,
     out_folder_options,
     seed_option,
+    source_argument,
     source_options,
 )
-from bigbench_meta.cli.steps import given, got_source, say, show_columns, show_written, shown_progress
+from bigbench_meta.cli.steps import given, got, say, say_notes, show_columns, show_written, shown_progress
 
 # The seed of the results that come with the package, as in vision.Plan, which --help need not load.
 _VISION_SEED = 20261122
 
 
 @click.command("mirage")
-@click.argument("source", default="ladder")
+@source_argument
 @items_option
 @source_options
 @definitions_option
@@ -48,33 +49,29 @@ def mirage_command(
     SOURCE is what `run` takes (default: ladder, the packaged one). The comparison is shown on stderr and written as CSV and
     Markdown, with every curve behind it and the figures beside the paper's 5A, 5B, 5C and 6.
     """
-    from bigbench_meta.experiments.ladder.packaged import packaged_items, packaged_ladder
     from bigbench_meta.export import check_run_folder, keep_apart
     from bigbench_meta.jobs.experiments import write_mirage
     from bigbench_meta.jobs.given import read_given
-    from bigbench_meta.loader import load_results
-    from bigbench_meta.loader.bigbench.definitions import definitions_left_out, task_definitions
 
     check_run_folder(out, force=force)
-    packaged = source == "ladder"
-    keep_apart(written=[out], read=[None if packaged else source, items])
+    keep_apart(written=[out], read=[source, items])
     known, _ = read_given(items=items)
-    if known is None and packaged:
-        known = packaged_items()
-    place = str(packaged_ladder()) if packaged else source
-    got = got_source(place, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
-    results = load_results(got, cache_dir=cache_dir)
-    counted = None if isinstance(got, Path) else task_definitions(got)
-    for note in () if isinstance(got, Path) else definitions_left_out(got):
-        say(note)
+    found = got(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
+    results = found.results
+    say_notes(found)
     settings = {
-        "source": "the packaged model ladder" if packaged else results.source,
+        "source": results.source,
         "commit": results.commit,
         "items": None if items is None else str(items),
         "problems": len(results.problems),
     }
     written, comparison = write_mirage(
-        results.frame, out, items=known, definitions=counted, settings=settings, force=force
+        results.frame,
+        out,
+        items=found.items if known is None else known,
+        definitions=found.definitions,
+        settings=settings,
+        force=force,
     )
     if not as_json:
         show_columns(comparison, title=f"Schaeffer et al. 2023, sec. 4, beside {settings['source']}")

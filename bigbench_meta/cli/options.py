@@ -27,6 +27,10 @@ def source_options(command: Command) -> Command:
 definitions_option = click.option(
     "--definitions", is_flag=True, help="Read task definitions (task.json) to count items, however large they are."
 )
+# What every command analyses where nothing is named: it comes with the package and needs no network.
+source_argument = click.argument("source", default="ladder")
+
+
 items_option = click.option(
     "--items", type=click.Path(path_type=Path), help="CSV file task, n_items[, subtask, family]: items a point."
 )

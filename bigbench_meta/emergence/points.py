@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+# What curves are made of.
+POINT_COLUMNS = (*CURVES.key, "is_aggregate", "is_preferred", "scale", "score")
 # Combined codes are 64-bit integers; beyond this they are renumbered first.
 _MAX_CODE = 1 << 62
 
@@ -48,10 +50,9 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
 
     from bigbench_meta.errors import TableError
 
-    needed = [*CURVES.key, "is_aggregate", "is_preferred", "scale", "score"]
-    missing = [name for name in needed if name not in frame.columns]
+    missing = [name for name in POINT_COLUMNS if name not in frame.columns]
     if missing:
-        raise TableError(f"column(s) {', '.join(missing)} missing; a table of scores needs {', '.join(needed)}")
+        raise TableError(f"column(s) {', '.join(missing)} missing; a table of scores needs {', '.join(POINT_COLUMNS)}")
     named = [*CURVES.key, "is_aggregate", "is_preferred"]
     unnamed = [f"{name} in {rows} row(s)" for name in named if (rows := int(frame[name].isna().sum()))]
     if unnamed:

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
@@ -14,7 +15,9 @@ from bigbench_meta.atomic import whole_file
 from bigbench_meta.errors import OutputError
 from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.guards import keep_whole
-from bigbench_meta.export.paper_tables import latex_text, markdown_text
+from bigbench_meta.export.paper_tables import as_printed, latex_text, markdown_text
+from bigbench_meta.export.presets import PRESETS, PrintedTable, headings, preset_table, printed_columns
+from bigbench_meta.export.printed_numbers import DIGITS, cells
 from bigbench_meta.export.query import select, sql
 from bigbench_meta.export.run_folder import write_run_folder
 from bigbench_meta.export.table_bytes import csv_bytes, parquet_bytes, sorted_by_key
@@ -34,8 +37,19 @@ def table_bytes(name: str, frame: pd.DataFrame, kind: str, *, spreadsheet_safe: 
         return csv_bytes(name, frame, spreadsheet_safe=spreadsheet_safe)
     if kind == "parquet":
         return parquet_bytes(name, frame)
+    return printed_bytes(as_printed(sorted_by_key(name, frame)), kind)
+
+
+def printed_bytes(table: PrintedTable, kind: str, *, digits: int = DIGITS, spreadsheet_safe: bool = False) -> bytes:
+    """A table as it is printed, in LaTeX, Markdown or CSV; in CSV under its headings, with its digits, as text."""
+    import pandas as pd
+
+    if kind == "csv":
+        columns = [cells(table.frame[name], digits=digits) for name in table.frame.columns]
+        rows = pd.DataFrame(list(zip(*columns, strict=True)), columns=list(table.headings), dtype="str")
+        return csv_bytes("", rows, spreadsheet_safe=spreadsheet_safe)
     text = latex_text if kind == "latex" else markdown_text
-    return text(sorted_by_key(name, frame)).encode("utf-8", "backslashreplace")
+    return text(table, digits=digits).encode("utf-8", "backslashreplace")
 
 
 def pick_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -55,6 +69,26 @@ def pick_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return frame[list(columns)] if columns else frame
 
 
+@dataclass(frozen=True)
+class Printing:
+    """How a table is printed.
+
+    Attributes
+    ----------
+    digits
+        Significant digits in the middle of a column of numbers.
+    caption, label
+        In the place of those of a preset.
+    always
+        Print CSV, too, which otherwise holds every column and digit of the table.
+    """
+
+    digits: int = DIGITS
+    caption: str | None = None
+    label: str | None = None
+    always: bool = False
+
+
 def export_table(
     tables: Mapping[str, pd.DataFrame],
     name: str,
@@ -65,6 +99,7 @@ def export_table(
     query: Sequence[str] = (),
     columns: Sequence[str] = (),
     statement: str | None = None,
+    printing: Printing | None = None,
     spreadsheet_safe: bool = False,
     force: bool = False,
 ) -> bytes:
@@ -73,15 +108,19 @@ def export_table(
     Parameters
     ----------
     tables, name : mapping, str
-        The tables of a run, and which to export; with ``statement`` the rows come from SQL over all of them.
+        The tables of a run, and which to export, or one of `bigbench_meta.export.presets.PRESETS`; with ``statement`` the rows
+        come from SQL over all of them.
     kind : str
-        One of `TABLE_FORMATS`.
+        One of `TABLE_FORMATS`. LaTeX and Markdown are printed: rows, columns, headings, caption and notes of the preset of that
+        name where there is one. CSV is printed if ``printing.always``, or if no table of the run but a preset has that name.
     out : Path or None
         File to write.
     provenance : mapping
         Of the run.
     query, columns : sequences of str
         As for `select` and `pick_columns`.
+    printing : Printing, optional
+        How it is printed.
     spreadsheet_safe, force : bool
         As for `csv_bytes` and `write_exports`.
 
@@ -93,20 +132,54 @@ def export_table(
     Raises
     ------
     OutputError
-        If there is no such table, format, row or column, or the file cannot be written.
+        If there is no such table, format, row or column, if the columns do not fit a page, or the file cannot be written.
     """
     if kind not in TABLE_FORMATS:
         raise OutputError(f"format {kind!r} is unknown; expected one of {', '.join(TABLE_FORMATS)}")
-    if statement is None and name not in tables:
-        raise OutputError(f"there is no table {name!r}; this run has {', '.join(sorted(tables))}")
-    frame = sql(tables, statement) if statement is not None else tables[name]
-    rows = pick_columns(select(frame, query), columns)
-    content = table_bytes("" if statement is not None else name, rows, kind, spreadsheet_safe=spreadsheet_safe)
+    how = printing or Printing()
+    if statement is None and name not in tables and name not in PRESETS:
+        raise OutputError(
+            f"there is no table {name!r}; this run has {', '.join(sorted(tables))}, and for print there are {', '.join(PRESETS)}"
+        )
+    is_printed = kind in ("latex", "markdown") or (kind == "csv" and (how.always or name not in tables))
+    if statement is None and name in PRESETS and (is_printed or name not in tables):
+        frame, preset = preset_table(tables, name, columns=columns)
+        rows = select(frame, query)
+        picked = pick_columns(rows, columns or printed_columns(rows, preset))
+        printed = PrintedTable(
+            picked,
+            headings(list(picked.columns)),
+            preset.caption,
+            f"tab:{name}",
+            (*preset.notes, source_note(provenance)),
+        )
+    else:
+        frame = sql(tables, statement) if statement is not None else tables[name]
+        picked = pick_columns(select(frame, query), columns)
+        printed = as_printed(sorted_by_key("" if statement is not None else name, picked))
+    if is_printed:
+        if how.caption is not None:
+            printed = replace(printed, caption=how.caption, label=printed.label or "tab:bigbench-meta")
+        if how.label is not None:
+            printed = replace(printed, label=how.label)
+        content = printed_bytes(printed, kind, digits=how.digits, spreadsheet_safe=spreadsheet_safe)
+    else:
+        content = table_bytes("" if statement is not None else name, picked, kind, spreadsheet_safe=spreadsheet_safe)
     if out is not None:
-        about = {"table": None if statement is not None else name, "sql": statement, "query": list(query), "columns": list(rows.columns),
-                 "rows": len(rows), "format": kind, "spreadsheet_safe": spreadsheet_safe}  # fmt: skip
+        about = {"table": None if statement is not None else name, "sql": statement, "query": list(query), "columns": list(picked.columns),
+                 "rows": len(picked), "format": kind, "spreadsheet_safe": spreadsheet_safe,
+                 "digits": how.digits if is_printed else None}  # fmt: skip
         write_exports({out: content}, about=about, provenance=provenance, force=force)
     return content
+
+
+def source_note(provenance: Mapping[str, object]) -> str:
+    """Where the numbers of a printed table are from, as its last note."""
+    commit = provenance.get("commit")
+    arguments = provenance.get("arguments")
+    seed = f", seed {arguments['seed']}" if isinstance(arguments, dict) and "seed" in arguments else ""
+    at = f" at commit {str(commit)[:12]}" if commit else ""
+    return f"Source: {provenance.get('source', 'unknown')}{at}; bigbench-meta {__version__}{seed}."
 
 
 def export_records(

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from bigbench_meta.cards import Card, WithCard, counted
 from bigbench_meta.errors import FetchError, IntegrityError
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Entry:
         return not _is_task_path(self.path)
 
 
-@dataclass(frozen=True)
-class Checkout:
+@dataclass(frozen=True, repr=False)
+class Checkout(WithCard):
     """The entries of one source, sorted by path; a plain value that worker processes can be handed.
 
     Attributes
@@ -91,6 +92,28 @@ class Checkout:
     entries: tuple[Entry, ...]
     skipped: tuple[Skipped, ...] = ()
     definitions_left_out: int = 0
+
+    def _card(self) -> Card:
+        results = sum(entry.is_result for entry in self.entries)
+        size = sum(entry.size for entry in self.entries)
+        at = f" at commit {self.commit[:12]}" if self.commit else ""
+        others = len(self.entries) - results
+        facts = [
+            (
+                "Files",
+                f"{counted(results, 'score file')} and {counted(others, 'task definition')}, {size / 1e6:.1f} MB",
+            ),
+            ("Lies at", str(self.root)),
+        ]
+        if self.skipped:
+            first = self.skipped[0]
+            facts.append(("Not read", f"{counted(len(self.skipped), 'file')}, the first {first.path}: {first.reason}"))
+        return Card(
+            "Checkout",
+            f"{counted(results, 'score file')} of {self.source}{at}",
+            tuple(facts),
+            (("bm.load_results(checkout)", "one row a score"),),
+        )
 
     def read(self, entries: Iterable[Entry] | None = None) -> Iterator[tuple[Entry, bytes]]:
         """Stream the contents of `entries` (default: all), in the order given.

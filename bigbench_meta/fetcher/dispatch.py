@@ -22,7 +22,7 @@ from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, without_lar
 from bigbench_meta.fetcher.folders import list_folder
 from bigbench_meta.fetcher.git import checkouts
 from bigbench_meta.fetcher.manifest import Manifest, manifest_text, read_manifest, verify, write_text
-from bigbench_meta.progress import Progress
+from bigbench_meta.progress import Progress, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def fetch(
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
     definitions: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Checkout:
     """Get the score files of a source, and its task definitions where asked for.
 
@@ -66,7 +66,7 @@ def fetch(
         BIG-bench, which are 1.74 GB: they are never downloaded unasked. Definitions on this machine are
         read unasked if they are together no larger than 64 MiB. How many were left out is in ``definitions_left_out``.
     progress
-        Told how far long work is.
+        Told how far long work is; as for :func:`bigbench_meta.analyze`.
 
     Raises
     ------
@@ -85,6 +85,7 @@ def fetch(
     """
     if ref is not None:
         check_ref(ref)
+    progress = shown(progress)
     cache = cache_folder(cache_dir)
     remove_stale_attempts(cache)
     manifest = read_manifest()

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 import bigbench_meta as bm
 from bigbench_meta.cli import main
 from bigbench_meta.errors import BigbenchMetaError, LoadError, OutputError
-from bigbench_meta.jobs.run import _load, run
+from bigbench_meta.jobs.run import run
+from bigbench_meta.jobs.sources import load_source
 from bigbench_meta.loader.side_tables import given_items
 from bigbench_meta.simulation.repository import NOTICE
 
@@ -250,21 +251,11 @@ def test_what_a_killed_run_of_simulated_data_left_goes(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     left = tmp_path / ".bigbench-meta-simulated.01234567.partial" / "repository"
     left.mkdir(parents=True)
-    _load(
-        "simulated", rng=np.random.default_rng(1), strict=False, ref=None, cache_dir=None, offline=True, progress=None
-    )
+    load_source("simulated", rng=1)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(tempfile, "tempdir", "/sys")
     with pytest.raises(LoadError, match=r"/sys: no repository can be simulated there .* TMPDIR"):
-        _load(
-            "simulated",
-            rng=np.random.default_rng(1),
-            strict=False,
-            ref=None,
-            cache_dir=None,
-            offline=True,
-            progress=None,
-        )
+        load_source("simulated", rng=1)
 
 
 def test_a_table_of_simulated_scores_stays_marked(tmp_path):
