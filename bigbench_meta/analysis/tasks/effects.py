@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.emergence import curve_points, linearity
+from bigbench_meta.emergence import curve_points
+from bigbench_meta.emergence.measures import score_rows
 from bigbench_meta.facts.metrics import look_up, metrics
 from bigbench_meta.schema import DERIVED_METRIC
 
@@ -164,10 +165,15 @@ def _variance_of_mean(values: pd.Series[float]) -> float:
 
 
 def _measures(y: Vector) -> Vector:
-    """L / sqrt(M - 1) and the share of the largest rise; NaN where the curve does not change or has a gap."""
-    if len(y) < 2 or not np.isfinite(y).all() or not np.ptp(y) > 0:
-        return np.full(2, np.nan)
-    return np.array([linearity(y) / np.sqrt(len(y) - 1), max(float(np.diff(y).max()), 0.0) / float(np.ptp(y))])
+    """L / sqrt(M - 1) and the share of the largest rise of each curve (K, M); NaN where one does not change or has a gap."""
+    m = y.shape[-1]
+    change = np.ptp(y, axis=1) if m > 1 else np.zeros(len(y))
+    defined = np.isfinite(y).all(axis=1) & (change > 0)
+    if not defined.any():
+        return np.full((len(y), 2), np.nan)
+    linear = score_rows(y).linearity / np.sqrt(m - 1)
+    rise = np.maximum(np.diff(y, axis=1).max(axis=1), 0.0) / np.where(defined, change, 1.0)
+    return np.where(defined[:, None], np.column_stack([linear, rise]), np.nan)
 
 
 def _from_points(hard: tuple[Vector, Vector], soft: tuple[Vector, Vector]) -> dict[str, tuple[float, float]]:
@@ -178,7 +184,8 @@ def _from_points(hard: tuple[Vector, Vector], soft: tuple[Vector, Vector]) -> di
     nothing = (float("nan"), float("nan"))
     if m < MIN_SCALES:
         return dict.fromkeys(("linearity", "step_share"), nothing)
-    effect = _measures(z) - _measures(y)
+    of_y, of_z = _measures(np.stack([y, z]))
+    effect = of_z - of_y
     variance = _variance(np.log10(scales) if (scales > 0).all() else np.arange(m, dtype=np.float64), y, z)
     return {name: (float(effect[i]), float(variance[i])) for i, name in enumerate(("linearity", "step_share"))}
 
@@ -205,7 +212,8 @@ def _scatter(x: Vector, y: Vector) -> Vector:
 
 def _slopes(y: Vector, h: float) -> Vector:
     """Slope of each measure in each point, (points, measures), over a step of ``h`` on either side."""
-    return np.array([(_measures(y + h * each) - _measures(y - h * each)) / (2 * h) for each in np.eye(len(y))])
+    each = h * np.eye(len(y))
+    return np.asarray((_measures(y + each) - _measures(y - each)) / (2 * h))
 
 
 def _from_columns(hard: pd.Series[float], soft: pd.Series[float]) -> dict[str, tuple[float, float]]:
