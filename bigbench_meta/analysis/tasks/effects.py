@@ -311,7 +311,7 @@ def pool(effect: Vector, variance: Vector) -> Pooled:
     --------
     >>> found = pool(np.array([0.1, 0.3, 0.35, 0.7]), np.array([0.01, 0.02, 0.01, 0.03]))
     >>> round(found.effect, 2), found.low < found.effect < found.high, found.prediction_high > found.high
-    (0.32, True, True)
+    (0.34, True, True)
     """
     from scipy import stats
     from statsmodels.stats.meta_analysis import combine_effects
