@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-HARD, SMOOTH = ("discontinuous", "nonlinear"), ("linear",)
+# Classes of the registry from hard to smooth: a metric of one is paired with those of every later one.
+HARD_TO_SMOOTH = ("discontinuous", "nonlinear", "linear")
 # With fewer scales a step and a line are told apart by nothing: L / sqrt(M - 1) lies between 1 and 1.4.
 MIN_SCALES = 4
 # A mean of two tasks has an interval that excludes nothing, and none has a prediction interval.
@@ -73,7 +74,8 @@ def task_effects(
     frame
         The RESULTS frame that they were made of.
     pairs
-        (hard, smooth) names of metrics. Default: every hard with every smooth metric of the registry that a task has both of.
+        (hard, smooth) names of metrics. Default: every two metrics that a task has both of and whose classes in the registry
+        differ: discontinuous with nonlinear and linear ones, nonlinear with linear ones.
     registry
         The metric registry; the packaged one by default. The directions are those of ``curves``.
 
@@ -106,9 +108,10 @@ def task_effects(
     known["linearity"] = look_up(known[["task", "metric"]], registry)["linearity"].to_numpy()
     known = known[usable]
     if pairs is None:
-        both = known[known["linearity"].isin(HARD)].merge(
-            known[known["linearity"].isin(SMOOTH)], on=_KEY, suffixes=("_hard", "_soft")
-        )
+        known = known.assign(rank=known["linearity"].map({name: rank for rank, name in enumerate(HARD_TO_SMOOTH)}))
+        graded = known[known["rank"].notna()]
+        both = graded.merge(graded, on=_KEY, suffixes=("_hard", "_soft"))
+        both = both[both["rank_hard"] < both["rank_soft"]]
     else:
         both = known.merge(known, on=_KEY, suffixes=("_hard", "_soft"))
         named = (

@@ -122,9 +122,9 @@ def test_intervals_cover_the_mean_and_a_new_task():
 def test_a_step_against_a_line_by_hand():
     """L / sqrt(M - 1) is 1 for a clean step and sqrt(11) for a line of 12; the largest rise is 1 and 1/11 of the range."""
     step, line = (np.arange(12) >= 6).astype(float), np.arange(12) / 11
-    assert _measures(step) == pytest.approx([1.0, 1.0])
-    assert _measures(line) == pytest.approx([np.sqrt(11), 1 / 11])
-    assert np.isnan(_measures(np.full(12, 0.4))).all()
+    assert _measures(np.atleast_2d(step))[0] == pytest.approx([1.0, 1.0])
+    assert _measures(np.atleast_2d(line))[0] == pytest.approx([np.sqrt(11), 1 / 11])
+    assert np.isnan(_measures(np.atleast_2d(np.full(12, 0.4)))[0]).all()
     table, pooled = both(pd.concat([results(np.tile(step, (4, 1)), HARD), results(np.tile(line, (4, 1)), SOFT)]))
     whole = pooled[(pooled["family"] == "all") & (pooled["left_out"] == "")].set_index("measure")
     assert whole.loc["linearity", "effect"] == pytest.approx(np.sqrt(11) - 1)
