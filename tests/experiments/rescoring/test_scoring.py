@@ -12,6 +12,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -181,6 +182,14 @@ def test_rouge_by_hand():
     score = rm.rouge_scorer()("a b c", ["x y z", "a b d"])
     assert score["rouge1"] == pytest.approx(100 * 2 / 3)
     assert score["rouge2"] == pytest.approx(50)
+
+
+def test_edges_of_calibration_bins():
+    """A confidence of exactly b / 15 belongs to bin b, the one it opens; 1 lies beyond the last of 15."""
+    from bigbench_meta.experiments.rescoring.totals import _bin
+
+    assert [_bin(b / 15) for b in (0, 1, 2, 14, 15)] == [0, 1, 2, 14, 15]
+    assert _bin(np.nextafter(1 / 15, 0)) == 0
 
 
 def test_calibration_error_by_hand():
