@@ -11,12 +11,13 @@ import logging
 import os
 import threading
 import time
+import warnings
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from bigbench_meta.progress import Progress
 
@@ -78,9 +79,10 @@ def run_jobs(
     results: list[Result] = []
     if workers != 1 and len(jobs) >= worth:
         try:
-            for result in _from_workers(function, jobs, workers=workers or -1, local=local):
-                results.append(result)
-                _tell(progress, len(results), len(jobs), what)
+            with closing(_from_workers(function, jobs, workers=workers or -1, local=local)) as arriving:
+                for result in arriving:
+                    results.append(result)
+                    _tell(progress, len(results), len(jobs), what)
         except (BrokenExecutor, OSError) as err:
             if not isinstance(err, BrokenExecutor) and results:
                 raise
@@ -123,7 +125,7 @@ def search_less_for_garbage() -> None:
 
 def _from_workers(
     function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, local: bool
-) -> Iterator[Result]:
+) -> Generator[Result]:
     from joblib import Parallel, delayed
 
     with safe_start():
@@ -134,7 +136,14 @@ def _from_workers(
             initializer=_begin_worker,
             initargs=(os.getpid(), os.uname().nodename),
         )
-        yield from parallel(delayed(function)(job) for job in jobs)
+        results = parallel(delayed(function)(job) for job in jobs)
+        try:
+            for result in results:  # noqa: UP028 - `yield from` would close it before the warning is silenced
+                yield result
+        finally:  # interrupted, perhaps: what still runs is cancelled, which joblib would warn of
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
 
 
 def _tell(progress: Progress | None, done: int, total: int, what: str) -> None:

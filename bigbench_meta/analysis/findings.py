@@ -13,9 +13,12 @@ from bigbench_meta.analysis.curves.power import ENOUGH
 from bigbench_meta.analysis.curves.verdicts import AT_LIMIT, NOT_TRUSTED
 from bigbench_meta.analysis.tasks.agreement import MIN_TASKS, not_surviving, unclaimed_surprises
 from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR
+from bigbench_meta.analysis.tasks.population_sentences import effect_sentences, share_sentences
 from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
+    contrast_sentences,
     length_sentences,
+    selection_sentences,
     shift_sentences,
     swap_sentences,
 )
@@ -43,11 +46,15 @@ def findings(analysis: Analysis) -> list[str]:
     measured = analysis.claims[analysis.claims["outcome"] != "no curve"]
     return [
         *claims_sentences(analysis.concentration),
+        *contrast_sentences(analysis.concentration),
+        *selection_sentences(analysis.concentration),
         *verdict_sentences(analysis.curves, analysis.settings),
         *claimed_sentences(analysis.claims),
         *agreement_sentences(analysis.agreement),
+        *share_sentences(analysis.shares),
         *concentration_sentences(analysis.concentration),
         *swap_sentences(analysis.swap_tests),
+        *effect_sentences(analysis.effects),
         *length_sentences(analysis.lengths),
         *shift_sentences(analysis.common_shift, analysis.concentration),
         *limit_sentences(analysis.claims, families=sorted(set(measured["family"]))),
@@ -72,13 +79,6 @@ def claims_sentences(concentration: pd.DataFrame) -> list[str]:
             else "."
         )
     ]
-    single = [
-        f"{name} alone {estimate_words(row)}"
-        for name in NAMED_PAIR
-        if (row := first_row(against_all, metrics=name, strata="", effect="conditional odds ratio")) is not None
-    ]
-    if single:
-        sentences.append(f"Odds ratios of the two metrics apart: {', '.join(single)}.")
     top = table[table["effect"] == "share of cases on the top two"]
     if len(top):
         shuffled = top.iloc[0]

@@ -30,8 +30,12 @@ from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, FLAT_MA
 from bigbench_meta.analysis.tasks.lengths import given_lengths
 from bigbench_meta.analysis.tasks.overview import over_tasks
 from bigbench_meta.analysis.unmatched import not_used
+from bigbench_meta.analysis.views import AnalysisViews
+from bigbench_meta.emergence.points import POINT_COLUMNS
 from bigbench_meta.errors import AnalysisError
 from bigbench_meta.parallel import run_jobs
+from bigbench_meta.progress import shown
+from bigbench_meta.seeds import as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +60,8 @@ _MIN_TO_GO_ON = 999
 Job = TypeVar("Job")
 
 
-@dataclass(frozen=True)
-class Analysis:
+@dataclass(frozen=True, repr=False)
+class Analysis(AnalysisViews):
     """What an analysis found.
 
     Attributes
@@ -68,7 +72,7 @@ class Analysis:
     sweep : one row per (curve, exponent bound): p of sharpness against that bound.
     points : one row per (curve, scale): the score, its standard error from items alone and with overdispersion.
     noise : one row per group of curves whose noise is pooled: overdispersion (items) or scatter (no items).
-    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths : findings over tasks,
+    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths, shares, effects, task_effects : findings over tasks,
         as `bigbench_meta.analysis.tasks.overview.OverTasks` describes them.
     settings : every choice and count, ready for JSON.
     """
@@ -86,13 +90,16 @@ class Analysis:
     agreement: pd.DataFrame
     common_shift: pd.DataFrame
     lengths: pd.DataFrame
+    shares: pd.DataFrame
+    effects: pd.DataFrame
+    task_effects: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 def analyze(
     results: Results | pd.DataFrame,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     draws: int = 999,
     draw_limit: int = DRAW_LIMIT,
     items: pd.DataFrame | None = None,
@@ -101,14 +108,15 @@ def analyze(
     registry: pd.DataFrame | None = None,
     every_metric: bool | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Analysis:
     """Test every curve of a set of results and say what can, and what cannot, be concluded.
 
     Parameters
     ----------
-    results : what `bigbench_meta.load_results` returns, or a RESULTS frame.
-    rng : the one source of randomness. Each curve gets numbers of its own from it and its key, so that a result
+    results : what `bigbench_meta.load_results` returns, a RESULTS frame, or a frame with the columns ``task, metric, family,
+        model, scale, score``, the others then at their defaults.
+    rng : the one source of randomness, a generator or the seed of one (``rng=0``). Each curve gets numbers of its own from it and its key, so that a result
         depends neither on the order nor on the number of curves, except through the noise they share.
     draws : draws of the null per test; curves with clearly large p-values stop early. Where the smallest p-value that
         they allow, 1/(draws + 1), could not pass the correction for the family of tests, the curves with small ones are
@@ -126,7 +134,8 @@ def analyze(
     every_metric : test the curves of all metrics, not only of the preferred ones. By default up to 4,000 curves.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
         start; results do not depend on it, to the byte.
-    progress : called as ``progress(done, total, what)``.
+    progress : called as ``progress(done, total, what)``; True and False show a line with counts, rate and time left, or none;
+        by default it is shown in a notebook and an interactive console.
 
     Returns
     -------
@@ -146,7 +155,10 @@ def analyze(
     Benjamini-Hochberg holds under the positive dependence that this brings, not under any.
     """
     from bigbench_meta.facts.metrics import metrics
+    from bigbench_meta.loader.at_hand import scores_frame
 
+    rng, progress = as_generator(rng), shown(progress)
+    results = scores_frame(results, needed=[*POINT_COLUMNS, "model"])
     if lengths is not None:
         given_lengths(lengths)  # a fault in it is said before the work, not after it
     choices = Choices(

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bigbench_meta.cli.options import (
     analysis_options,
     cluster_option,
+    definitions_option,
     human_option,
     metrics_file_option,
     out_file_options,
     out_folder_options,
+    source_argument,
     source_options,
     strict_option,
 )
-from bigbench_meta.cli.steps import got_source, labelled, put_table, say, shown_progress
+from bigbench_meta.cli.steps import got, labelled, put_table, say, say_notes, shown_progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("score")
-@click.argument("source", default="github")
+@source_argument
 @out_file_options("FILE.csv")
 @metrics_file_option
 @source_options
@@ -34,15 +39,14 @@ def score_command(
     cache_dir: Path | None,
     offline: bool,
 ) -> None:
-    """Give the emergence score and linearity of every curve of SOURCE (default: github), without any test."""
+    """Give the emergence score and linearity of every curve of SOURCE (default: ladder), without any test."""
     from bigbench_meta.analysis.unmatched import not_used
     from bigbench_meta.emergence import score_curves
     from bigbench_meta.export import keep_apart
     from bigbench_meta.facts.metrics import metrics
-    from bigbench_meta.loader import load_results
 
     keep_apart(written=[out], read=[source, metrics_file])
-    results = load_results(got_source(source, ref=ref, cache_dir=cache_dir, offline=offline), cache_dir=cache_dir)
+    results = got(source, ref=ref, cache_dir=cache_dir, offline=offline).results
     registry = metrics(metrics_file)
     not_used(results.frame, registry=registry)
     curves = score_curves(results.frame, registry=registry)
@@ -52,11 +56,12 @@ def score_command(
 
 
 @click.command("analyze")
-@click.argument("source", default="github")
+@source_argument
 @out_file_options("FILE.csv")
 @analysis_options
 @cluster_option
 @source_options
+@definitions_option
 def analyze_command(
     source: str,
     *,
@@ -71,39 +76,36 @@ def analyze_command(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
 ) -> None:
-    """Test every curve of SOURCE (default: github): trend, sharpness, surprise and verdict; findings on stderr."""
-    import numpy as np
-
+    """Test every curve of SOURCE (default: ladder): trend, sharpness, surprise and verdict; findings on stderr."""
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.findings import findings
     from bigbench_meta.cluster import on_cluster
     from bigbench_meta.export import keep_apart
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.jobs.given import read_given
-    from bigbench_meta.loader import load_results
-    from bigbench_meta.loader.bigbench.definitions import task_definitions
 
     keep_apart(written=[out], read=[source, items, lengths, metrics_file])
     registry = metrics(metrics_file)
     known, known_lengths = read_given(items=items, lengths=lengths)
-    got = got_source(source, ref=ref, cache_dir=cache_dir, offline=offline)
-    results = load_results(got, cache_dir=cache_dir)
+    found = got(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
+    say_notes(found)
     with shown_progress() as progress, on_cluster(cluster):
-        found = analyze(
-            results,
-            rng=np.random.default_rng(seed),
+        analysis = analyze(
+            found.results,
+            rng=seed,
             draws=draws,
-            items=known,
-            definitions=None if isinstance(got, Path) else task_definitions(got),
-            lengths=known_lengths,
+            items=found.items if known is None else known,
+            definitions=found.definitions,
+            lengths=found.lengths if known_lengths is None else known_lengths,
             registry=registry,
             progress=progress,
         )
-    for sentence in findings(found):
+    for sentence in findings(analysis):
         say(f"- {sentence}")
-    about = {"source": results.source, "commit": results.commit, "seed": seed, "draws": draws}
-    put_table("curves", found.curves, out, about=about, force=force)
+    about = {"source": found.results.source, "commit": found.results.commit, "seed": seed, "draws": draws}
+    put_table("curves", analysis.curves, out, about=about, force=force)
 
 
 @click.command("run")
@@ -120,6 +122,7 @@ def analyze_command(
 @cluster_option
 @click.option("--profile", is_flag=True, help="Say on stderr where the time went.")
 @source_options
+@definitions_option
 def run_command(
     source: str,
     *,
@@ -137,6 +140,7 @@ def run_command(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
 ) -> None:
     """Do everything: from a source to tables, figures and a report in one folder, and print its path."""
     from bigbench_meta.cluster import on_cluster
@@ -146,7 +150,7 @@ def run_command(
         made = run(
             source, out=out, seed=seed, draws=draws, items=items, lengths=lengths, metrics_file=metrics_file,
             human=human, force=force, strict=strict,
-            ref=ref, cache_dir=cache_dir, offline=offline, progress=progress,
+            ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress,
         )  # fmt: skip
     for label, text in [
         *made.summary,

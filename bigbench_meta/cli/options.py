@@ -24,6 +24,13 @@ def source_options(command: Command) -> Command:
     return command
 
 
+definitions_option = click.option(
+    "--definitions", is_flag=True, help="Read task definitions (task.json) to count items, however large they are."
+)
+# What every command analyses where nothing is named: it comes with the package and needs no network.
+source_argument = click.argument("source", default="ladder")
+
+
 items_option = click.option(
     "--items", type=click.Path(path_type=Path), help="CSV file task, n_items[, subtask, family]: items a point."
 )
@@ -47,7 +54,7 @@ metrics_file_option = click.option(
 human_option = click.option(
     "--human",
     type=click.Path(path_type=Path),
-    help="Human raters' scores for reference lines: task_human_eval.pkl, or a CSV file task and a column a kind of rater.",
+    help="Human raters' scores for reference lines: task_human_eval.pkl, or a CSV file task[, metric] and a column for each rater.",
 )
 
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import archives
 from bigbench_meta.fetcher.addresses import as_url, check_ref, local_path
-from bigbench_meta.fetcher.cache import cache_folder
-from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, without_pointers
+from bigbench_meta.fetcher.cache import cache_folder, remove_stale_attempts
+from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, without_large_definitions, without_pointers
 from bigbench_meta.fetcher.folders import list_folder
 from bigbench_meta.fetcher.git import checkouts
 from bigbench_meta.fetcher.manifest import Manifest, manifest_text, read_manifest, verify, write_text
-from bigbench_meta.progress import Progress
+from bigbench_meta.progress import Progress, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +43,10 @@ def fetch(
     ref: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
-    progress: Progress | None = None,
+    definitions: bool = False,
+    progress: Progress | bool | None = None,
 ) -> Checkout:
-    """Get the score files and task files of a source.
+    """Get the score files of a source, and its task definitions where asked for.
 
     Parameters
     ----------
@@ -60,8 +61,12 @@ def fetch(
         Where fetched things are kept.
     offline
         Never open a socket; raise if that means that the source cannot be had.
+    definitions
+        Get the ``task.json`` files too, in which the items of each task are counted. The package has counted those of
+        BIG-bench, which are 1.74 GB: they are never downloaded unasked. Definitions on this machine are
+        read unasked if they are together no larger than 64 MiB. How many were left out is in ``definitions_left_out``.
     progress
-        Told how far long work is.
+        Told how far long work is; as for :func:`bigbench_meta.analyze`.
 
     Raises
     ------
@@ -80,17 +85,24 @@ def fetch(
     """
     if ref is not None:
         check_ref(ref)
+    progress = shown(progress)
     cache = cache_folder(cache_dir)
+    remove_stale_attempts(cache)
     manifest = read_manifest()
     github = source == "github"
     text = manifest.repository if github else os.fspath(source)
     url = as_url(text) if isinstance(source, str) else None
     if url is not None:
         pinned = manifest.commit if github else None
-        checkout = checkouts.from_url(url, ref or pinned, cache=cache, offline=offline, progress=progress)
+        checkout = checkouts.from_url(
+            url, ref or pinned, cache=cache, offline=offline, definitions=definitions, progress=progress
+        )
     else:
         path = local_path(text)
-        checkout = _from_folder(path, ref, cache) if path.is_dir() else _from_file(path, ref, cache, progress)
+        checkout = (
+            _from_folder(path, ref, cache, definitions) if path.is_dir() else _from_file(path, ref, cache, progress)
+        )
+        checkout = checkout if definitions else without_large_definitions(checkout)
     checkout = without_pointers(checkout)
     if not any(entry.is_result for entry in checkout.entries):
         raise SourceError(f"{checkout.source}: holds no score files; {_LAYOUT}{_first_skipped(checkout)}")
@@ -130,8 +142,8 @@ def _first_skipped(checkout: Checkout) -> str:
     return f" ({len(checkout.skipped)} were skipped, first {first.path!r}: {first.reason})"
 
 
-def _from_folder(folder: Path, ref: str | None, cache: Path) -> Checkout:
-    checkout = checkouts.from_clone(folder, ref, cache=cache)
+def _from_folder(folder: Path, ref: str | None, cache: Path, definitions: bool) -> Checkout:
+    checkout = checkouts.from_clone(folder, ref, cache=cache, definitions=definitions)
     if checkout is None:
         if ref is not None:
             raise SourceError(

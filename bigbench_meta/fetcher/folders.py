@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import FetchError
-from bigbench_meta.fetcher.checkout import OUTSIDE, Checkout, Entry, Skipped, choose, is_text, is_wanted
+from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, check_count, choose, is_text, is_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,8 @@ def list_folder(folder: Path) -> Checkout:
         else:
             sizes[path] = entry.stat().st_size
     chosen, left_out = choose(prefix + path for path in sizes)
-    skipped += [Skipped(path.removeprefix(prefix), OUTSIDE) for path in left_out]
+    check_count(len(chosen), where=str(folder))
+    skipped += [Skipped(path.removeprefix(prefix), reason) for path, reason in left_out.items()]
     entries = tuple(Entry(path, None, sizes[path]) for path in sorted(sizes) if prefix + path in chosen)
     return Checkout(source=str(folder), root=folder, commit=None, entries=entries, skipped=tuple(sorted(skipped)))
 

@@ -16,8 +16,9 @@ import os
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
+from bigbench_meta.cards import Card, WithCard, counted
 from bigbench_meta.errors import LoadError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SHOWN = 80  # characters of a name that a message quotes; a file may hold names of a megabyte
+_SCALE = "$.model.flop_matched_non_embedding_params"
+_NOTES = 3  # notes that a card shows
 _EXPECTED_FILE = "a score file results/scores_*.json of a task"
 
 
@@ -65,8 +68,8 @@ class Counts(NamedTuple):
         return self.on_disk == self.rows + self.explained + self.not_selected
 
 
-@dataclass(frozen=True)
-class Results:
+@dataclass(frozen=True, repr=False)
+class Results(WithCard):
     """What a source holds.
 
     Attributes
@@ -93,9 +96,47 @@ class Results:
     commit: str | None
     notes: tuple[str, ...] = ()
 
+    def _card(self) -> Card:
+        frame, counts = self.frame, self.counts
+        models = len(frame[["family", "model"]].drop_duplicates())
+        at = f" at commit {self.commit[:12]}" if self.commit else ""
+        holds = ", ".join(
+            counted(number, noun)
+            for number, noun in (
+                (frame["task"].nunique(), "task"),
+                (models, "model"),
+                (frame["family"].nunique(), "model family"),
+                (frame["metric"].nunique(), "metric"),
+            )
+        )
+        balance = (
+            f"{counted(counts.on_disk, 'number')} on disk = {counted(counts.rows, 'row')} + {counts.explained:,} explained by "
+            f"problems + {counts.not_selected:,} not selected"
+        )
+        facts = [
+            ("Source", f"{self.source}{at}"),
+            ("Holds", holds),
+            ("Balance", balance),
+            ("Problems", f"{len(self.problems):,}, in .problems" if len(self.problems) else "none"),
+            *(("Note", note) for note in self.notes[:_NOTES]),
+        ]
+        if len(self.notes) > _NOTES:
+            facts.append(("Notes", f"{len(self.notes) - _NOTES} more, in .notes"))
+        return Card(
+            "Results",
+            f"{counted(len(frame), 'score')} of {counted(frame['task'].nunique(), 'task')} and {counted(models, 'model')}, "
+            f"{counted(len(self.problems), 'problem')}",
+            tuple(facts),
+            (
+                ("results.frame", "the table"),
+                ("bm.score_curves(results)", "emergence scores"),
+                ("bm.analyze(results, rng=0)", "tests and verdicts"),
+            ),
+        )
+
 
 def load_results(
-    source: Checkout | str | Path,
+    source: Checkout | str | Path | pd.DataFrame,
     *,
     strict: bool = False,
     tasks: Sequence[str] | None = None,
@@ -110,8 +151,8 @@ def load_results(
     Parameters
     ----------
     source
-        A checkout, anything :func:`bigbench_meta.fetch` takes, or a RESULTS-shaped ``.csv`` or ``.parquet`` file
-        (see :mod:`bigbench_meta.loader.user_table`).
+        A checkout, anything :func:`bigbench_meta.fetch` takes, or a RESULTS-shaped ``.csv`` or ``.parquet`` file or
+        pandas DataFrame (see :mod:`bigbench_meta.loader.user_table`).
     strict
         Raise at the first problem, first by path and place, instead of returning them all.
     tasks, families, shots, metrics
@@ -150,12 +191,21 @@ def load_results(
         from bigbench_meta.loader.user_table import read_table
 
         return _results(read_table(Path(source)), selection, strict=strict, source=str(source), commit=None)
-    from bigbench_meta.fetcher import fetch
+    if is_frame(source):
+        from bigbench_meta.loader.user_table import read_frame
+
+        return _results(read_frame(source), selection, strict=strict, source="a frame", commit=None)
+    from bigbench_meta.fetcher import Checkout, fetch
     from bigbench_meta.fetcher.cache import cache_folder
     from bigbench_meta.loader import table_cache
     from bigbench_meta.loader.bigbench.reading import no_collection
 
     checkout = fetch(source, cache_dir=cache_dir) if isinstance(source, str | Path) else source
+    if not isinstance(checkout, Checkout):
+        raise LoadError(
+            f"a {type(source).__name__} is no source; expected a path or address, a Checkout, or a DataFrame with the columns "
+            "task, metric, family, model, scale, score"
+        )
     entries = _entries_of(checkout, tasks)
     place = table_cache.place_of(checkout, entries, cache=cache_folder(cache_dir)) if use_cache else None
     loaded = table_cache.read(place) if place is not None else None
@@ -165,6 +215,11 @@ def load_results(
         if place is not None:
             table_cache.write(place, loaded)
     return _results(loaded, selection, strict=strict, source=checkout.source, commit=checkout.commit)
+
+
+def is_frame(source: object) -> TypeGuard[pd.DataFrame]:
+    """Say whether a source is a frame in memory, without importing pandas where nobody has."""
+    return hasattr(source, "iloc") and hasattr(source, "columns")
 
 
 def is_table(source: str | Path) -> bool:
@@ -181,11 +236,13 @@ def _read(checkout: Checkout, entries: Sequence[Entry]) -> Loaded:
     from bigbench_meta.loader.bigbench.reading import read_score_files
     from bigbench_meta.loader.columns import Loaded, Problem
     from bigbench_meta.loader.look_alikes import look_alikes
+    from bigbench_meta.loader.scales import models_of_several_scales
 
     columns = read_score_files(checkout, entries)
     frame, repeats = assemble(columns)
     skipped = [Problem(path, "$", f"not read: {reason}", _EXPECTED_FILE, "no row") for path, reason in checkout.skipped]
-    problems = sorted([*skipped, *columns.problems, *repeats, *look_alikes(frame)], key=lambda problem: problem.file)
+    of_names = [*look_alikes(frame), *models_of_several_scales(frame, where=_SCALE)]
+    problems = sorted([*skipped, *columns.problems, *repeats, *of_names], key=lambda problem: problem.file)
     return Loaded(frame, problems, len(entries), columns.on_disk)
 
 
@@ -201,12 +258,14 @@ def _results(
     import numpy as np
     import pandas as pd
 
+    from bigbench_meta.loader.scales import models_of_one_scale
     from bigbench_meta.schema import PROBLEMS
 
     problems = loaded.problems
     if strict and problems:
         raise LoadError(_one_line(problems[0], of=len(problems)))
-    for note in loaded.notes:
+    notes = (*loaded.notes, *models_of_one_scale(loaded.frame))
+    for note in notes:
         log.info("%s", note)
     frame = _selected(loaded.frame, selection)
     explained = np.array([problem.numbers for problem in problems], dtype=np.int64)
@@ -223,7 +282,7 @@ def _results(
             f"{counts.not_selected} not selected; this is a fault of this package, please report it with the files"
         )
     table = pd.DataFrame([problem[:-1] for problem in problems], columns=PROBLEMS.names, dtype="str")
-    return Results(frame, table, explained, counts, source, commit, loaded.notes)
+    return Results(frame, table, explained, counts, source, commit, notes)
 
 
 def _entries_of(checkout: Checkout, tasks: Sequence[str] | None) -> list[Entry]:

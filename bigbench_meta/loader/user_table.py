@@ -1,4 +1,4 @@
-"""RESULTS-shaped CSV and Parquet files as a source: how users bring their own numbers.
+"""RESULTS-shaped CSV and Parquet files and frames as a source: how users bring their own numbers.
 
 Required columns are ``task, metric, family, model, scale, score``. Columns that are not there get a default, and a note
 says which. Cells are judged like the values of score files: what is odd becomes a row of PROBLEMS.
@@ -14,6 +14,7 @@ from bigbench_meta.facts.metrics import alias_taken, aliases_among
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loader.columns import Loaded, Problem
 from bigbench_meta.loader.look_alikes import look_alikes
+from bigbench_meta.loader.scales import models_of_several_scales
 from bigbench_meta.schema import RESULTS, validate
 from bigbench_meta.table_files import Cell, cells_of, csv_text, parquet_table, parsed
 from bigbench_meta.values import as_number, is_text, shown
@@ -83,15 +84,41 @@ def read_table(path: Path) -> Loaded:
         If the file cannot be read, lacks a required column, or has a column of a type that cannot stand for one.
     """
     cells, on_disk = (_csv_cells if path.suffix.lower() == ".csv" else _parquet_cells)(path)
+    # The name of a file need not be text that a table can hold: bytes of other encodings are spelled out.
+    file = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _checked_table(file, cells, on_disk=on_disk, place=str(path))
+
+
+def read_frame(frame: pd.DataFrame) -> Loaded:
+    """Read a RESULTS-shaped frame in memory, each cell judged like one of a file.
+
+    Raises
+    ------
+    LoadError
+        If a required column is missing or a column stands twice.
+    """
+    twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+    if twice:
+        raise LoadError(
+            f"this frame has the column {', '.join(twice)} more than once; expected each once: rename or drop one"
+        )
+    cells: dict[str, list[Cell]] = {str(name): [] for name in frame.columns}
+    for name in RESULTS.columns:
+        if name in cells:
+            column = frame[name].astype(object)
+            cells[name] = column.where(column.notna(), None).tolist()
+    return _checked_table("a frame", cells, on_disk=len(frame), place="this frame")
+
+
+def _checked_table(file: str, cells: dict[str, list[Cell]], *, on_disk: int, place: str) -> Loaded:
+    """Return the table of these cells, or say which required column is missing."""
     missing = [name for name in REQUIRED if name not in cells]
     if missing:
         raise LoadError(
-            f"{path}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a table of results needs "
+            f"{place}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a table of results needs "
             f"{', '.join(REQUIRED)}, and may have {', '.join(_DEFAULTS)}; it has {', '.join(cells)[:300]}"
         )
     problems: list[Problem] = []
-    # The name of a file need not be text that a table can hold: bytes of other encodings are spelled out.
-    file = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
     values = {name: _read_column(file, name, cells[name], problems) for name in _RULES if name in cells}
     return _table(
         file, values, problems, on_disk=on_disk, other=[name for name in cells if name not in RESULTS.columns]
@@ -229,6 +256,7 @@ def _table(
     if other:
         notes.append(f"{file}: columns that mean nothing here are ignored: {', '.join(other)}")
     problems += look_alikes(validate(frame, RESULTS), place="column {}".format)
+    problems += models_of_several_scales(frame, where="column scale")
     return Loaded(frame, problems, 1, on_disk, tuple(notes))
 
 

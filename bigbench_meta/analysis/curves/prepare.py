@@ -20,7 +20,7 @@ from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.analysis.curves.margins import with_margins
 from bigbench_meta.emergence import curve_points
-from bigbench_meta.facts.metrics import look_up
+from bigbench_meta.facts.metrics import NO_MEANS, look_up
 from bigbench_meta.schema import CURVES, DERIVED_METRIC
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def prepare_curves(
     """Return the keys of all curves of a RESULTS frame, in key order, and the curves ready for inference.
 
     Repeats are averaged as for the emergence score. A curve is refused, with its reason, if it is derived or an
-    aggregate, has a score that is not a number or belongs to no scale, fewer than `MIN_SCALES` scales, or a metric of
-    unknown direction (nothing is flipped on a guess).
+    aggregate, has a score that is not a number, is beyond `LARGEST_SCORE` or belongs to no scale, fewer than `MIN_SCALES`
+    scales, or a metric of unknown direction (nothing is flipped on a guess).
     """
     points = curve_points(frame)
     keys = points.curves
@@ -110,7 +110,8 @@ def prepare_curves(
         start, count = int(points.start[position]), int(points.n_scales[position])
         scale, score = points.scale[start : start + count], points.score[start : start + count]
         fact = facts.iloc[position]
-        share = bool(fact["linearity"] == "discontinuous" and fact["low"] == 0 and fact["continuous"] == "no")
+        all_or_nothing = fact["linearity"] == "discontinuous" and fact["low"] == 0 and fact["continuous"] == "no"
+        share = bool(all_or_nothing and metric not in NO_MEANS)
         span = _Range(float(fact["low"]), float(fact["high"]), str(fact["direction"]), share)
         curves.append(
             _curve(
@@ -128,6 +129,10 @@ def prepare_curves(
     return keys, with_margins(curves, given.tolist(), partial.tolist())
 
 
+# Fits square scores and add the squares up: far below the root of the largest float, and far above any metric's values.
+LARGEST_SCORE = 1e100
+
+
 def _refusal(metric: str, *, scale: Vector, score: Vector, direction: str, is_aggregate: bool, unplaced: bool) -> str:
     if metric == DERIVED_METRIC:
         return "derived metric"
@@ -137,6 +142,8 @@ def _refusal(metric: str, *, scale: Vector, score: Vector, direction: str, is_ag
         return "too few scales"
     if unplaced or not np.isfinite(score).all() or not (scale > 0).all():
         return "missing values"
+    if np.abs(score).max() > LARGEST_SCORE:
+        return "scores too large"
     if direction == "unknown":
         return "direction of the metric unknown"
     return ""

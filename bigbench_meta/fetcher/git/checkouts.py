@@ -20,18 +20,20 @@ from bigbench_meta.fetcher.addresses import redact, shown
 from bigbench_meta.fetcher.cache import FORMAT, drop, is_kept, keep
 from bigbench_meta.fetcher.checkout import (
     LINK,
-    OUTSIDE,
     SUBMODULE,
     Checkout,
     Entry,
     Skipped,
     blob_id,
+    check_count,
     check_path,
     choose,
+    is_result_path,
     is_text,
+    without_definitions,
 )
 from bigbench_meta.fetcher.folders import list_folder
-from bigbench_meta.fetcher.git import local, objects, plumbing, remote
+from bigbench_meta.fetcher.git import local, objects, plumbing, processes, remote
 from bigbench_meta.fetcher.git.refs import listed, look_up
 
 if TYPE_CHECKING:
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def from_clone(folder: Path, ref: str | None, *, cache: Path) -> Checkout | None:
+def from_clone(folder: Path, ref: str | None, *, cache: Path, definitions: bool) -> Checkout | None:
     """Read a commit of a repository on this machine; None if the folder is none, or has no commit at all.
+
+    A partial clone may lack task definitions; they are missed only if ``definitions`` are asked for.
 
     Its objects are read where they are, through a bare repository of ours in the cache that knows nothing else of it.
     """
@@ -80,7 +84,7 @@ def from_clone(folder: Path, ref: str | None, *, cache: Path) -> Checkout | None
         raise SourceError(
             f"{folder}: has no commit {ref!r}; expected one of those that `git branch -a` and `git tag` list there: give its name"
         )
-    checkout = _checkout(bare, commit, source=str(folder))
+    checkout = _checkout(bare, commit, source=str(folder), definitions=definitions)
     if ref is None:
         _warn_of_changes(folder, checkout, since=repository.git_dir / "index")
     return checkout
@@ -110,7 +114,7 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
         except plumbing.CommandError as err:
             raise FetchError(
                 f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history, and room for it: "
-                + plumbing.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
+                + processes.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
             ) from err
         heads: dict[str, str] = {}
         for object_id, _, name in (line.partition(" ") for line in found.split("\n")[:-1]):
@@ -145,11 +149,19 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
     return _kept(cache / f"bundle-{FORMAT}-{key}", make, open_kept)
 
 
-def from_url(url: str, ref: str | None, *, cache: Path, offline: bool, progress: Progress | None) -> Checkout:
-    """Fetch one commit's score and task files from a server into the cache, once; afterwards read them there."""
+def from_url(
+    url: str, ref: str | None, *, cache: Path, offline: bool, definitions: bool, progress: Progress | None
+) -> Checkout:
+    """Fetch one commit's score files, and task definitions if asked, from a server into the cache, once; afterwards read them there."""
     plain = redact(url)
-    key = hashlib.sha256(f"{plain}\0{ref or 'HEAD'}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    place = cache / f"git-{FORMAT}-{key}"
+
+    def kept_as(*more: str) -> Path:
+        name = "\0".join([plain, ref or "HEAD", *more]).encode("utf-8", "surrogateescape")
+        return cache / f"git-{FORMAT}-{hashlib.sha256(name).hexdigest()[:16]}"
+
+    # What was fetched with definitions serves without them too.
+    with_definitions = kept_as("definitions")
+    place = with_definitions if definitions or is_kept(with_definitions) else kept_as()
 
     def make(attempt: Path) -> None:
         if offline:
@@ -157,7 +169,7 @@ def from_url(url: str, ref: str | None, *, cache: Path, offline: bool, progress:
                 f"{plain}: {ref or 'HEAD'} is not in the cache {cache} (or damaged there) and offline work was asked for; "
                 "fetch it once without offline, or use a clone, bundle, folder or archive on this machine"
             )
-        _download(attempt, url, ref, progress)
+        _download(attempt, url, ref, progress, definitions=definitions)
 
     def open_kept(bare: Path) -> Checkout:
         commit = plumbing.resolve_commit(bare, "HEAD")
@@ -165,7 +177,9 @@ def from_url(url: str, ref: str | None, *, cache: Path, offline: bool, progress:
             raise IntegrityError(
                 f"{plain}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}: remove it and fetch again"
             )
-        return _checkout(bare, commit, source=plain)
+        checkout = _checkout(bare, commit, source=plain, definitions=definitions)
+        # Whatever earlier calls have fetched: the same call reads the same files.
+        return checkout if definitions else without_definitions(checkout)
 
     return _kept(place, make, open_kept)
 
@@ -191,11 +205,12 @@ def from_archive(path: Path, *, cache: Path, progress: Progress | None) -> Check
     return _kept(cache / f"archive-{FORMAT}-{key}", make, open_kept)
 
 
-def _download(repository: Path, url: str, ref: str | None, progress: Progress | None) -> None:
+def _download(repository: Path, url: str, ref: str | None, progress: Progress | None, *, definitions: bool) -> None:
     """Fill an empty folder with a bare repository that holds one commit, its trees and the wanted files."""
     plumbing.make_bare(repository)
     commit = remote.fetch_commit(repository, url, ref, blobless=True, progress=progress)
-    wanted = sorted(set(_files(repository, commit, source=redact(url))[0].values()))
+    files = _files(repository, commit, source=redact(url))[0]
+    wanted = sorted({object_id for path, object_id in files.items() if definitions or is_result_path(path)})
     there = plumbing.object_sizes(repository, wanted)
     missing = [object_id for object_id in wanted if object_id not in there]
     if missing:
@@ -244,7 +259,8 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
             f"or lack them: make a full clone; else remove {bare} and fetch again"
         ) from err
     chosen, left_out = choose(item.path for item in items)
-    skipped = [Skipped(path, OUTSIDE) for path in left_out]
+    check_count(len(chosen), where=f"{source} at {commit}")
+    skipped = [Skipped(path, reason) for path, reason in left_out.items()]
     files: dict[str, str] = {}
     for item in items:
         if item.mode == "120000" and item.path.rpartition("/")[2] == "results":
@@ -268,8 +284,8 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
     return files, sorted(skipped)
 
 
-def _checkout(bare: Path, commit: str, *, source: str) -> Checkout:
-    """List the entries of a commit in a bare repository of ours; every one must be there."""
+def _checkout(bare: Path, commit: str, *, source: str, definitions: bool = False) -> Checkout:
+    """List the entries of a commit in a bare repository of ours; every one must be there, a task definition only if asked for."""
     files, skipped = _files(bare, commit, source=source)
     try:
         sizes = plumbing.object_sizes(bare, list(files.values()))
@@ -278,14 +294,22 @@ def _checkout(bare: Path, commit: str, *, source: str) -> Checkout:
             f"{source} at {commit}: its files cannot be looked at ({err}); expected whole objects, and they are damaged (see "
             f"`git fsck` there): make a full clone; else remove {bare} and fetch again"
         ) from err
-    missing = sorted(path for path, object_id in files.items() if object_id not in sizes)
+    absent = [path for path, object_id in files.items() if object_id not in sizes]
+    missing = sorted(path for path in absent if definitions or is_result_path(path))
     if missing:
         raise FetchError(
             f"{source} at {commit}: {len(missing)} of {len(files)} files are not in this repository or damaged there, first "
             f"{missing[0]!r} (a partial clone leaves them on its server); fetch from the server's URL, or make a full clone"
         )
-    entries = tuple(Entry(path, files[path], sizes[files[path]]) for path in sorted(files))
-    return Checkout(source=source, root=bare, commit=commit, entries=entries, skipped=tuple(skipped))
+    entries = tuple(Entry(path, files[path], sizes[files[path]]) for path in sorted(files) if files[path] in sizes)
+    return Checkout(
+        source=source,
+        root=bare,
+        commit=commit,
+        entries=entries,
+        skipped=tuple(skipped),
+        definitions_left_out=len(absent),
+    )
 
 
 def _warn_of_changes(folder: Path, checkout: Checkout, *, since: Path) -> None:

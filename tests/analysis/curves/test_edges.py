@@ -139,8 +139,10 @@ def test_items_that_are_none(frame, message):
 def test_why_a_curve_is_not_tested():
     """Each reason in its words; the first that applies."""
     scores = {
-        name: [0.1, 0.2, 0.3, 0.5, 0.6] for name in ("derived", "short", "unplaced", "unknown", "fine", "missing")
+        name: [0.1, 0.2, 0.3, 0.5, 0.6]
+        for name in ("derived", "short", "unplaced", "unknown", "fine", "missing", "large", "limit")
     }
+    scores["large"], scores["limit"] = [0.1, 0.2, -1.1e100, 0.5, 0.6], [0.1, 0.2, -1e100, 0.5, 0.6]
     frame = frame_of(scores).astype({"score": float})
     frame.loc[frame["subtask"] == "derived", "metric"] = "normalized_aggregate_score"
     frame.loc[frame["subtask"] == "unknown", "metric"] = "homemade"
@@ -154,6 +156,8 @@ def test_why_a_curve_is_not_tested():
         "short": "too few scales",
         "unplaced": "missing values",
         "missing": "missing values",
+        "large": "scores too large",
+        "limit": "",
         "unknown": "direction of the metric unknown",
         "fine": "",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bigbench_meta.cards import counted
 from bigbench_meta.schema import DERIVED_METRIC, VERDICTS
 
 if TYPE_CHECKING:
@@ -29,16 +30,22 @@ def summary(tables: Mapping[str, pd.DataFrame], provenance: Mapping[str, object]
     kind = str(provenance.get("kind", "unknown"))
     models = len(results[["family", "model"]].astype(str).drop_duplicates())
     analysed = (
-        f"{provenance.get('source', 'unknown source')} ({_KINDS.get(kind, kind)}): {_n(results['task'].nunique(), 'task')}, "
-        f"{_n(models, 'model')}, {_n(len(results), 'score')}, {_n(len(curves), 'curve')}, "
-        f"{_n(len(tables['problems']), 'problem')} while reading."
+        f"{provenance.get('source', 'unknown source')} ({_KINDS.get(kind, kind)}): {counted(results['task'].nunique(), 'task')}, "
+        f"{counted(models, 'model')}, {counted(len(results), 'score')}, {counted(len(curves), 'curve')}, "
+        f"{counted(len(tables['problems']), 'problem')} while reading."
     )
-    lines = [("Analysed", analysed), *_claims(tables), *_verdicts(curves)]
-    return [(label, text) for label, text in lines if text]
+    return [("Analysed", analysed), *answer(tables)]
 
 
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def answer(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """Say what was found, without what was analysed: pairs of a label and a sentence.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        ``curves`` and, where there are claims, ``concentration``.
+    """
+    return [(label, text) for label, text in [*_claims(tables), *_verdicts(tables["curves"])] if text]
 
 
 def _claims(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
@@ -75,7 +82,7 @@ def _verdicts(curves: pd.DataFrame) -> list[tuple[str, str]]:
     both = int(own["emergent"].fillna(value=False).astype(bool).sum())
     judged = int(own["emergent"].notna().sum())
     return [
-        ("Curves", f"Of {_n(len(own), 'curve')} of preferred metrics: {found or 'none tested'}."),
+        ("Curves", f"Of {counted(len(own), 'curve')} of preferred metrics: {found or 'none tested'}."),
         (
             "Emergent",
             f"{both} of the {judged} that could be judged are sharp and not foreseen from the smaller models."
