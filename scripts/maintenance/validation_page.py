@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy import stats
-from validate import BATCH, MIXED, OTHER_TRUTHS, TRUTHS, UNBOUNDED, Cell, cells
+from validate import BATCH, MIXED, ONE_ANSWER, OTHER_TRUTHS, TRUTHS, UNBOUNDED, Cell, cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,8 @@ def promised_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of intervals with the truths they promise to cover: of forecasts, smooth ones, all laws together."""
     single = curves["quantity"].str.startswith("forecast") & ~curves["quantity"].str.contains("all_laws")
     whose = ~curves["quantity"].str.startswith("forecast") | curves["truth"].isin(_SMOOTH)
-    return curves[(curves["level"] == 0.95) & whose & ~single]
+    named = curves["truth"] != ONE_ANSWER  # whose course is not that of a mean with noise
+    return curves[(curves["level"] == 0.95) & whose & ~single & named]
 
 
 def not_holding(whole: pd.DataFrame) -> pd.DataFrame:
