@@ -187,12 +187,14 @@ def look_up(pairs: pd.DataFrame, registry: pd.DataFrame) -> pd.DataFrame:
     """Return the registry's facts for each row of ``pairs`` (columns ``task, metric``), aligned with it.
 
     A row that names the task goes before one that holds for every task; where neither exists the words are
-    ``unknown`` and the range NaN.
+    ``unknown`` and the range NaN. A registry may have a column ``margin_scale``, the change of a score that the margins of
+    verdicts are shares of, in the metric's own units.
     """
     import numpy as np
     import pandas as pd
 
-    facts = registry.set_index(["metric", "task"])[["low", "high", "direction", "linearity", "continuous"]]
+    numbers = ["low", "high", *(name for name in ("margin_scale",) if name in registry.columns)]
+    facts = registry.set_index(["metric", "task"])[[*numbers, "direction", "linearity", "continuous"]]
     metric = pairs["metric"].astype(str).to_numpy()
     task = pairs["task"].astype(str).to_numpy()
     positions = facts.index.get_indexer(pd.MultiIndex.from_arrays([metric, task]))
@@ -202,6 +204,6 @@ def look_up(pairs: pd.DataFrame, registry: pd.DataFrame) -> pd.DataFrame:
     unknown = positions < 0
     words = ["direction", "linearity", "continuous"]
     found[words] = found[words].astype(object)
-    found.loc[unknown, ["low", "high"]] = np.nan
+    found.loc[unknown, numbers] = np.nan
     found.loc[unknown, words] = "unknown"
     return found

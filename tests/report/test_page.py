@@ -186,3 +186,10 @@ def test_an_image_follows_light_and_dark():
     assert "fill: var(--ink)" in text
     assert "stroke: #0072b2" in text
     assert "prefers-color-scheme:dark" in text
+
+
+def test_budgets_of_the_page():
+    """3.5 MB of curves and 600 kB of each table: with its scripts a page stays below 5 MB, which a browser opens at once."""
+    from bigbench_meta.report.embed import CURVE_BUDGET, TABLE_BUDGET
+
+    assert (CURVE_BUDGET, TABLE_BUDGET) == (3_500_000, 600_000)

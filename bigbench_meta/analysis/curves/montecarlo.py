@@ -146,7 +146,7 @@ def bounds(large: Indices, draws: Indices, *, risk: float) -> tuple[Vector, Vect
     --------
     >>> low, high = bounds(np.array([0, 20]), np.array([999, 39]), risk=0.01)
     >>> low.round(4).tolist(), high.round(4).tolist()
-    ([0.0, 0.2341], [0.0115, 0.7799])
+    ([0.0, 0.2489], [0.0115, 0.7717])
     """
     b, m = np.asarray(large, dtype=np.float64), np.asarray(draws, dtype=np.float64)
     constant = (

@@ -33,7 +33,8 @@ MIN_ITEMS = 5
 MIN_LENGTHS_WITH_HITS = 3
 # What "about" means: the share of the variation over lengths that the stated form must explain.
 EXPLAINED = 0.9
-# Items' worth of a common variance that each length's own is mixed with.
+# Items' worth of a common variance that each length's own is mixed with. Distances have heavy tails: the variance of 20 items
+# is known to about a third, so that below as many the common one counts more, and above them the length's own.
 BORROWED = 20
 _Z = 1.959963984540054
 # Level of the tests of the exact forms.

@@ -391,3 +391,12 @@ def test_commands_write_their_folders(tmp_path):
     items = pd.read_parquet(tmp_path / "out-rescore" / "items")
     assert len(items) == 5 * 5 * 40
     assert (tmp_path / "out-theory" / "figures" / "theory.pdf").stat().st_size > 10_000
+
+
+def test_variances_borrow_twenty_items():
+    """Lengths 1 and 2, 11 items each, variances 0 and 3: slope 33 / 33 = 1; (10 * 0 + 20 * 1) / 30 and (10 * 3 + 20 * 2) / 30."""
+    from bigbench_meta.experiments.predictions.by_length import _variances
+
+    mixed, slope = _variances(np.array([0.0, 3.0]), np.array([1.0, 2.0]), np.array([11.0, 11.0]))
+    assert slope == pytest.approx(1.0)
+    assert mixed == pytest.approx([20 / 30, 70 / 30])

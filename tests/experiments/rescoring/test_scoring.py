@@ -272,6 +272,14 @@ def test_rouge_by_hand():
     assert score["rouge2"] == pytest.approx(50)
 
 
+def test_edges_of_calibration_bins():
+    """A confidence of exactly b / 15 belongs to bin b, the one it opens; 1 lies beyond the last of 15."""
+    from bigbench_meta.experiments.rescoring.totals import _bin
+
+    assert [_bin(b / 15) for b in (0, 1, 2, 14, 15)] == [0, 1, 2, 14, 15]
+    assert _bin(np.nextafter(1 / 15, 0)) == 0
+
+
 def test_calibration_error_by_hand():
     """Two items of confidence .9, one right, in one bin: |.5 - .9|; one of .5 and right, in another: .5, weights 2/3, 1/3."""
     totals = Totals()

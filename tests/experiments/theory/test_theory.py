@@ -75,6 +75,12 @@ def test_brier_by_hand():
     assert brier[0] == pytest.approx((0.3**2 + 3 * 0.1**2) / 4)
 
 
+def test_brier_with_item_noise_by_hand():
+    """K = 2, p = 0, concentration 3: q ~ beta(1.5, 1.5), whose variance is .25 / 4, so that E (1 - q)^2 = .25 + .0625."""
+    brier = th.brier_score(np.array([0.0]), options=2, concentration=3.0)
+    assert brier[0] == pytest.approx(0.25 + 0.0625)
+
+
 def test_monte_carlo_agrees(table):
     """Every exact value lies within 4.5 standard errors of its Monte Carlo mean; shares with the exact binomial error."""
     both = table[table["value"].notna() & table["monte_carlo"].notna()]
