@@ -183,12 +183,14 @@ def test_defects_are_recorded_one_per_file(tmp_path):
 
 
 def test_task_json_has_as_many_distinct_examples_as_items(made):
-    """The items of a JSON leaf can be counted from its task.json, as for the real tasks."""
+    """The items of a JSON leaf can be counted from its task.json, as for the real tasks; its name is that after the colon."""
     items = made.truth.drop_duplicates("subtask").set_index("subtask")["n_items"]
     counted = {}
     for file in made.path.rglob("task.json"):
         definition = json.loads(file.read_text(encoding="utf-8"))
-        counted[definition["name"]] = len({example["input"] for example in definition["examples"]})
+        folder = file.parent.relative_to(made.path / "bigbench" / "benchmark_tasks").parts
+        leaf = ":".join([*folder[:-1], definition["name"]])
+        counted[leaf] = len({example["input"] for example in definition["examples"]})
     assert len(counted) >= 9
     assert counted == {name: int(items[name]) for name in counted}
 
