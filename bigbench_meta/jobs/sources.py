@@ -110,7 +110,9 @@ def load_source(
             f"{named or 'this source'}: is a table or comes with the package, which has no versions; leave ref={ref!r} away"
         )
     if definitions and _is_table(source):
-        raise LoadError(f"{named or 'this source'}: is a table, which has no task definitions; leave definitions=True away")
+        raise LoadError(
+            f"{named or 'this source'}: is a table, which has no task definitions; leave definitions=True away"
+        )
     if named == LADDER:
         results = load_results(fetch(str(packaged_ladder())), strict=strict, cache_dir=cache_dir, **asked)
         return Source(replace(results, source=PACKAGED_SOURCE), "real", packaged_items(), None, packaged_lengths())
