@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-pythons check check-all coverage mutation lowest lock clean
+.PHONY: run test test-pythons check check-all coverage mutation lowest lock clean docs
 
 # The tests of the parts whose branch coverage is held (scripts/maintenance/check_coverage.py).
 CORE := tests/analysis tests/facts tests/fetcher tests/loader tests/test_emergence.py tests/test_emergence_tables.py tests/test_table_files.py \
@@ -80,9 +80,23 @@ lock: .venv/.ready
 	$(COMPILE) pyproject.toml --group build --extra test --extra dev --python-version 3.11 --constraint requirements.lock \
 	  --output-file requirements-dev.lock
 	$(COMPILE) --group records --python-version 3.12 --output-file requirements-records.lock
+	$(COMPILE) pyproject.toml --group build --group docs --extra test --python-version 3.11 --constraint requirements-dev.lock \
+	  --output-file requirements-docs.lock
+
+# The documentation as a site in build/site, which opens from disk. Pages, docstrings and executed notebooks; a link that leads
+# nowhere or a cell that fails is an error. Its tools have an environment and a lock of their own.
+.venv-docs/.ready: requirements-docs.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+docs: .venv-docs/.ready
+	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going --quiet -c docs . build/site
+	@echo "open build/site/index.html"
 
 clean:
-	rm -rf .venv .venv-lowest .venv-records .venv-3.* bigbench-meta-out
+	rm -rf .venv .venv-docs build/site .venv-lowest .venv-records .venv-3.* bigbench-meta-out
 
 # Wheel and source distribution in dist/, checked as a stranger would meet them: metadata, contents, licences, and the tables
 # of the wheel alone in clean environments of the oldest and the newest supported Python. PYTHONS="3.12 /a/python3" chooses others.

@@ -240,7 +240,7 @@ def _pip_version(installer: str, empty: Path) -> Version:
 # What the files hold
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "requirements-records.lock"])
+@pytest.mark.parametrize("lock", [*LOCKS, "requirements-records.lock", "requirements-docs.lock"])
 def test_a_lock_names_no_index_and_every_pin_has_hashes(lock):
     """A reader's own settings say where packages come from; the hashes say that they are the right ones."""
     text = (ROOT / lock).read_text(encoding="utf-8")

@@ -114,8 +114,8 @@ def analyze(
 
     Parameters
     ----------
-    results : what `bigbench_meta.load_results` returns, a RESULTS frame, or a frame with the columns ``task, metric, family,
-        model, scale, score``, the others then at their defaults.
+    results : what `bigbench_meta.load_results` returns, a RESULTS frame, or a frame with the columns
+        ``task, metric, family, model, scale, score``, the others then at their defaults.
     rng : the one source of randomness, a generator or the seed of one (``rng=0``). Each curve gets numbers of its own from it and its key, so that a result
         depends neither on the order nor on the number of curves, except through the noise they share.
     draws : draws of the null per test; curves with clearly large p-values stop early. Where the smallest p-value that

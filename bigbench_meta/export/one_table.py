@@ -16,7 +16,7 @@ from bigbench_meta.errors import OutputError
 from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.guards import keep_whole
 from bigbench_meta.export.paper_tables import as_printed, latex_text, markdown_text
-from bigbench_meta.export.presets import PRESETS, PrintedTable, headings, preset_table, printed_columns
+from bigbench_meta.export.presets import PRESETS, PrintedTable, compact, headings, preset_table
 from bigbench_meta.export.printed_numbers import DIGITS, cells
 from bigbench_meta.export.query import select, sql
 from bigbench_meta.export.run_folder import write_run_folder
@@ -145,14 +145,9 @@ def export_table(
     if statement is None and name in PRESETS and (is_printed or name not in tables):
         frame, preset = preset_table(tables, name, columns=columns)
         rows = select(frame, query)
-        picked = pick_columns(rows, columns or printed_columns(rows, preset))
-        printed = PrintedTable(
-            picked,
-            headings(list(picked.columns)),
-            preset.caption,
-            f"tab:{name}",
-            (*preset.notes, source_note(provenance)),
-        )
+        picked, same = (pick_columns(rows, columns), ()) if columns else compact(rows, preset.columns)
+        notes = (*preset.notes, *same, source_note(provenance))
+        printed = PrintedTable(picked, headings(list(picked.columns)), preset.caption, f"tab:{name}", notes)
     else:
         frame = sql(tables, statement) if statement is not None else tables[name]
         picked = pick_columns(select(frame, query), columns)

@@ -7,6 +7,7 @@ article; in a paper they follow its ``\linewidth``.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# Longer tables must break across pages.
+# Lines of a table; a longer one must break across pages.
 _LONGEST_TABULAR = 40
-# The text width of article on A4 at 10 points, and the sizes that a table may be set in.
+# The text width of article on A4 at 10 points, and the sizes that a table may be set in, each with its em in points: Computer
+# Modern grows wider as it gets smaller.
 _LINE_POINTS = 345.0
-_SIZES = (("small", 9.0), ("footnotesize", 8.0), ("scriptsize", 7.0))
+_SIZES = (("small", 9.25), ("footnotesize", 8.5), ("scriptsize", 7.97))
 _SEPARATION_POINTS = 6.0  # between two columns
 # Narrower columns of broken text cannot be read.
 _LEAST_EMS = 5.0
@@ -35,8 +37,9 @@ _EM, _EMS = 0.56, {
 }  # fmt: skip
 _CODE_POINT_EMS = 4.8  # a character that is spelled out, as [U+4E2D]
 _BREAK = r"\allowbreak{}"
-_UNBROKEN_EMS = 3.5  # a word without any sign may be broken after these
-_LONG_HEADING = 8  # characters; longer ones over numbers stand on several lines
+_MOST_PIECE_EMS = 12.0  # longer pieces of names do not make a column wider
+_SLACK_EMS = 0.3  # estimated widths are no measures
+_LONG_HEADING = 5  # characters; longer ones over numbers stand on several lines
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
@@ -96,7 +99,7 @@ def latex_text(table: PrintedTable | pd.DataFrame, *, digits: int = DIGITS) -> s
     spec = "@{}" + "".join(_specs(columns, broken)) + "@{}"
     head = " & ".join(_heading(column) for column in columns) + r" \\"
     cells_of_rows = zip(
-        *([_cell(text, column, breaks=at in broken) for text in column.texts] for at, column in enumerate(columns)),
+        *([_cell(text, column, ems=broken.get(at)) for text in column.texts] for at, column in enumerate(columns)),
         strict=True,
     )
     rows = [" & ".join(row) + r" \\" for row in cells_of_rows]
@@ -104,7 +107,7 @@ def latex_text(table: PrintedTable | pd.DataFrame, *, digits: int = DIGITS) -> s
     label = rf"\label{{{printed.label}}}" if printed.label and printed.caption else ""
     notes = " ".join(escape_latex(note) for note in printed.notes)
     below = [rf"\par\smallskip{{\footnotesize\raggedright {notes}\par}}"] if notes else []
-    if len(rows) <= _LONGEST_TABULAR:
+    if _lines(columns, broken) <= _LONGEST_TABULAR:
         body = [
             rf"\begin{{tabular}}{{{spec}}}",
             r"\toprule",
@@ -156,7 +159,11 @@ def _columns(printed: PrintedTable, *, digits: int) -> list[_Column]:
 
 
 def _fitted(columns: Sequence[_Column]) -> tuple[str, dict[int, float]]:
-    """The largest size that the table fits in, and the share of the free width of each column that is broken into lines."""
+    """The largest size that the table fits in, and the ems of each column that is broken into lines.
+
+    Such a column is as wide as its longest piece between two signs where there is room; only in the smallest size, and only if
+    nothing else helps, pieces are broken, too.
+    """
     for name, points in _SIZES:
         room = _LINE_POINTS / points - (len(columns) - 1) * _SEPARATION_POINTS / points
         whole = {at for at, column in enumerate(columns) if column.is_number}
@@ -169,15 +176,23 @@ def _fitted(columns: Sequence[_Column]) -> tuple[str, dict[int, float]]:
             whole |= fits
         if not rest and free >= 0:
             return name, {}
-        if rest and free / len(rest) >= _LEAST_EMS:
-            least = dict.fromkeys(rest, _LEAST_EMS)
-            extra = free - sum(least.values())
-            wanted = sum(columns[at].ems for at in rest)
-            return name, {at: (least[at] + extra * columns[at].ems / wanted) / free for at in rest}
+        wanted = {at: min(max(_LEAST_EMS, _longest_piece(columns[at])), _MOST_PIECE_EMS) for at in rest}
+        last = name == _SIZES[-1][0]
+        least = wanted if sum(wanted.values()) <= free or not last else dict.fromkeys(rest, _LEAST_EMS)
+        if rest and sum(least.values()) <= free:
+            beyond = {at: max(columns[at].ems - least[at], 0.01) for at in rest}
+            more = (free - sum(least.values())) / sum(beyond.values())
+            return name, {at: least[at] + more * beyond[at] for at in rest}
     raise OutputError(
         f"{len(columns)} columns do not fit into the width of a text ({', '.join(column.heading for column in columns)}); choose "
         "fewer with --columns, or fewer --digits"
     )
+
+
+def _lines(columns: Sequence[_Column], broken: dict[int, float]) -> int:
+    """Lines that the rows take, broken texts on several."""
+    tall = [[math.ceil(1.2 * _ems(text) / ems) for text in columns[at].texts] for at, ems in broken.items()]
+    return sum(max(1, *each) for each in zip([1] * len(columns[0].texts), *tall, strict=True)) if columns else 0
 
 
 def _specs(columns: Sequence[_Column], broken: dict[int, float]) -> list[str]:
@@ -192,7 +207,8 @@ def _specs(columns: Sequence[_Column], broken: dict[int, float]) -> list[str]:
         else:
             free = rf"\dimexpr\linewidth-{taken:.2f}em-{separations}\tabcolsep\relax"
             ragged = r">{\raggedright\hyphenpenalty10000\exhyphenpenalty10000\arraybackslash}"
-            specs.append(rf"{ragged}p{{\dimexpr{broken[at] * 0.99:.4f}{free}\relax}}")
+            share = 0.99 * broken[at] / sum(broken.values())
+            specs.append(rf"{ragged}p{{\dimexpr{share:.4f}{free}\relax}}")
     return specs
 
 
@@ -233,24 +249,37 @@ def _stacked(heading: str) -> list[str]:
     return heading.split() if len(heading) > _LONG_HEADING and heading.split() else [heading]
 
 
-def _cell(text: str, column: _Column, *, breaks: bool) -> str:
+def _cell(text: str, column: _Column, *, ems: float | None) -> str:
     if column.is_number:
         if text == DASH:
             return "{--}"
         return {"inf": r"{$\infty$}", "-inf": r"{$-\infty$}"}.get(text, text)
-    return _breakable(text) if breaks else escape_latex(text)
+    return escape_latex(text) if ems is None else _breakable(text, ems=ems)
 
 
-def _breakable(text: str) -> str:
-    """A text that may be broken behind signs, and within words that are long, without a hyphen, which would not be its own."""
-    pieces, run = [], 0.0
-    for character in re.sub(r"\s+", " ", text):
-        pieces.append(_latex_character(character))
-        run = 0.0 if character == " " else run + _ems(character)
-        if character in "_:/-.,=|" or run >= _UNBROKEN_EMS:
-            pieces.append(_BREAK)
-            run = 0.0
-    return "".join(pieces)
+def _pieces(text: str) -> list[str]:
+    """Parts of a text that a line may end behind: words, and parts of words that end with a sign."""
+    return re.findall(r"\s+|[^\s_:/.,=|-]*[_:/.,=|-]|[^\s_:/.,=|-]+", re.sub(r"\s+", " ", text))
+
+
+def _longest_piece(column: _Column) -> float:
+    return max((_ems(piece) for text in [*column.texts, column.heading] for piece in _pieces(text)), default=0.0)
+
+
+def _breakable(text: str, *, ems: float) -> str:
+    """A text that may be broken behind its signs, without a hyphen; where a piece is wider than its column, within it, too."""
+    parts = []
+    for piece in _pieces(text):
+        run = 0.0
+        for character in piece:
+            if run + _ems(character) > ems - _SLACK_EMS:
+                parts.append(_BREAK)
+                run = 0.0
+            parts.append(_latex_character(character))
+            run += _ems(character)
+        if not piece.isspace():
+            parts.append(_BREAK)
+    return "".join(parts)
 
 
 def _ems(text: str) -> float:

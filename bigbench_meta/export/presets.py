@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import OutputError
+from bigbench_meta.export.printed_numbers import cells
 from bigbench_meta.schema import DERIVED_METRIC
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ HEADINGS = {
     "p_surprise": "p surprise", "claim_family": "claimed for", "group_by": "group by", "n_curves": "curves", "n_tasks": "tasks",
     "prediction_low": "pred. low", "prediction_high": "pred. high", "detectable_jump": "jump seen", "verdict_reason": "reason",
 }  # fmt: skip
+# Never moved into a note: what a row is.
+_ALWAYS = ("task",)
+_LEAST_ROWS = 3
 _E = "E: emergence score, signed change over the root median squared step."
 _L = "L: linearity, M - 1 for a straight line over M scales."
 _Q = "q: p-values corrected by Benjamini-Hochberg over all tested curves of preferred metrics."
@@ -64,20 +68,18 @@ def _claimed(claims: pd.DataFrame) -> pd.Series:
     return (claims["category"].astype(str) == "emergent") & (claims["outcome"].astype(str) != "no curve")
 
 
-_CURVES = (
-    "task", "subtask", "metric", "family", "shots", "n_scales", "n_items", "emergence_score", "linearity", "q_sharp", "q_surprise",
-    "verdict", "emergent",
-)  # fmt: skip
+_CURVE = ("task", "subtask", "metric", "family", "shots", "n_scales")
+_E_AND_L = ("emergence_score", "linearity", "q_sharp")
 PRESETS: Mapping[str, Preset] = {
     "sharp": Preset(
         "curves",
-        tuple(name for name in _CURVES if name != "verdict"),
+        (*_CURVE, "n_items", *_E_AND_L, "emergent"),
         "Curves sharper than smooth laws and finite tests explain.",
         (_E, _L, _Q),
         _sharp,
         ("q_sharp", "task", "subtask", "metric", "family", "shots"),
     ),
-    "curves": Preset("curves", _CURVES, "Curves of preferred metrics.", (_E, _L, _Q), _own),
+    "curves": Preset("curves", (*_CURVE, *_E_AND_L, "verdict"), "Curves of preferred metrics.", (_E, _L, _Q), _own),
     "claims": Preset(
         "claims",
         ("task", "claim_family", "family", "metric", "n_scales", "emergence_score", "p_sharp", "p_surprise", "outcome"),
@@ -174,12 +176,23 @@ def preset_table(
     return rows.reset_index(drop=True), preset
 
 
-def printed_columns(frame: pd.DataFrame, preset: Preset) -> list[str]:
-    """Columns of a preset that say something here: a subtask only where it differs from its task, nothing that is all missing."""
-    names = [name for name in preset.columns if name in frame.columns and not frame[name].isna().all()]
-    if "subtask" in names and (frame["subtask"].astype(str) == frame["task"].astype(str)).all():
-        names.remove("subtask")
-    return names
+def compact(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the columns of a preset that say something, and a note on those that say the same in every row.
+
+    A column that is all missing is left out, and so is a subtask that is its task; of a subtask named after its task the rest is
+    shown.
+    """
+    named = [name for name in columns if name in frame.columns and not frame[name].isna().all()]
+    shown = frame[named]
+    if {"task", "subtask"} <= set(named):
+        pairs = zip(frame["task"].astype(str), frame["subtask"].astype(str), strict=True)
+        rest = ["" if subtask == task else subtask.removeprefix(f"{task}:") for task, subtask in pairs]
+        shown = shown.assign(subtask=rest) if any(rest) else shown.drop(columns="subtask")
+    if len(shown) < _LEAST_ROWS:
+        return shown, ()
+    same = [name for name in shown.columns if name not in _ALWAYS and len(shown[name].unique()) == 1]
+    texts = [f"{headings([name])[0]} {cells(shown[name].head(1))[0]}" for name in same]
+    return shown.drop(columns=same), (f"All rows: {', '.join(texts)}.",) if same else ()
 
 
 def headings(names: Sequence[str]) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ CASES = [
         for name in ("nothere", "folder", "table.csv", LONG)
     ),
     *((f"{command} other", 1, ["other", "no table results", "run --out"]) for command in ("report", "show t --from", "export --format every-eval-ever --out OUT")),
-    ("export other", 1, ["'curves'", "this run has theory"]),
+    ("export other", 1, ["'curves'", "this run has no table", "it has theory"]),
     ("report changed", 1, ["changed", "column family of curves", "unchanged"]),
     *((f"{command} twice", 1, ["curves.csv", "twice", "Run the analysis again"]) for command in ("report", "export", "show t --from")),
     ("show t --from bare-lines", 1, ["bare-lines", "table references lacks kind", "Run the analysis again"]),
