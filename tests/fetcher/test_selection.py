@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bigbench_meta.errors import SourceError
+from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
 from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT, Selection
 
@@ -73,6 +74,23 @@ def test_only_what_a_path_names_is_read(tmp_path: Path) -> None:
         assert [entry.path for entry in found.entries] == ["evals/a/one.json"], source
         everything = fetch(source, cache_dir=tmp_path / "cache")
         assert [entry.path for entry in everything.entries] == ["evals/a/one.json", "evals/b/two.json"], source
+
+
+def test_one_file_is_a_source(tmp_path: Path) -> None:
+    """A JSON file is read where it lies, whatever its name ends in."""
+    path = tmp_path / "anything"
+    path.write_text(' {"results": {}}')
+    found = fetch(path)
+    assert (found.root, [entry.path for entry in found.entries]) == (tmp_path, ["anything"])
+
+
+def test_one_file_without_a_readable_name(tmp_path: Path) -> None:
+    """A name that no table can hold is refused."""
+    path = os.fsencode(tmp_path) + b"/\xff.json"
+    with open(path, "wb") as file:  # noqa: PTH123 - a path of bytes
+        file.write(b"{}")
+    with pytest.raises(FetchError, match="has a name that is not UTF-8; rename it"):
+        fetch(os.fsdecode(path))
 
 
 def test_a_pattern_that_names_nothing(tmp_path: Path) -> None:
