@@ -26,6 +26,7 @@ _HOME = {
     "Results": "bigbench_meta.loader",
     "load_results": "bigbench_meta.loader",
     "metrics": "bigbench_meta.facts.metrics",
+    "models": "bigbench_meta.facts.models",
     "run": "bigbench_meta.jobs.run",
     "simulate": "bigbench_meta.simulation.repository",
 }
@@ -47,6 +48,7 @@ __all__ = [
     "linearity",
     "load_results",
     "metrics",
+    "models",
     "packaged_ladder",
     "run",
     "score_curves",
