@@ -36,9 +36,9 @@ _LAYOUT = (
     "expected score files named results/scores_*.json, as in bigbench/benchmark_tasks/<task>/results/; give the "
     "repository, folder, commit or archive that has them"
 )
-# A file that is a source by itself: JSON, by how it begins, and the zipped logs of inspect_ai by their name.
+# A file that is a source by itself: JSON, by how it begins; zipped logs and summaries of other tools by their names.
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
-_SINGLE = (".eval", ".json")
+_SINGLE = (".eval", ".json", ".csv")
 
 
 def fetch(
