@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bigbench_meta"
 
 # Each stage may import from itself and from the stages before it.
-BASE = ("errors", "values", "schema", "progress", "atomic", "parallel", "provenance", "table_files")
+BASE = ("errors", "values", "schema", "progress", "atomic", "parallel", "provenance", "table_files", "axes")
 STAGES = (
     "base", "facts", "fetcher", "simulation", "loader", "emergence", "analysis", "figures", "experiments", "export", "report",
     "jobs", "cli",
@@ -40,6 +40,8 @@ TWINS: dict[str, list[str]] = {
     "curves": ["analysis.curves", "figures.curves"],
     "experiments": ["experiments", "jobs.experiments"],
     "vision": ["experiments.vision", "jobs.vision"],
+    "every_eval_ever": ["export.every_eval_ever", "loader.harness.every_eval_ever"],
+    "models": ["experiments.vision.models", "facts.models"],
 }
 OPENERS = {
     "open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "rmdir", "touch", "to_csv",

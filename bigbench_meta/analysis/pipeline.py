@@ -20,6 +20,7 @@ from bigbench_meta.analysis.curves.inference import (
 )
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
 from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, Sampling
+from bigbench_meta.analysis.curves.noise import noise_of_errors
 from bigbench_meta.analysis.curves.outcomes import curve_table, forecast_table, noise_table, point_table, sweep_table
 from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN
 from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
@@ -258,7 +259,9 @@ def infer_curves(results: Results | pd.DataFrame, *, rng: np.random.Generator, c
 def _noise_of(curve: Curve, pooled: dict[NoiseGroup, Overdispersion | None]) -> Noise | None:
     group = noise_group(curve)
     found = pooled[group]
-    return found.noise(kind=group[1], n_items=curve.n_items) if found is not None else None
+    if found is not None:
+        return found.noise(kind=group[1], n_items=curve.n_items)
+    return noise_of_errors(curve.error_variance, n_items=curve.n_items) if curve.error_variance > 0 else None
 
 
 def _infer_all(

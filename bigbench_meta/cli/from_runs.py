@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bigbench_meta.cli.options import force_option, human_option, source_options
+from bigbench_meta.cli.options import force_option, harness_options, human_option, source_options
 from bigbench_meta.cli.steps import given, got_source, put_bytes, say, shown_progress
 
 # What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
@@ -110,6 +110,7 @@ def export_command(
 @click.option("--from", "directory", type=click.Path(path_type=Path), help="An earlier output of run, with verdicts.")
 @click.option("--source", help="Or a source as in fetch or a table: scores only, without analysis.")
 @human_option
+@harness_options
 @source_options
 @click.pass_context
 def show_command(
@@ -119,9 +120,12 @@ def show_command(
     directory: Path | None,
     source: str | None,
     human: Path | None,
+    models: Path | None,
+    format_: str | None,
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    path: str | None,
 ) -> None:
     """Print the curves of TASK and what was found of them as a small table with sparklines."""
     from rich.console import Console
@@ -132,7 +136,7 @@ def show_command(
 
     if (directory is None) == (source is None):
         raise click.UsageError("give either --from DIRECTORY or --source SOURCE")
-    of_source = given(ctx, "human", "ref", "cache_dir", "offline")
+    of_source = given(ctx, "human", "ref", "cache_dir", "offline", "path", "models", "format_")
     if directory is not None and of_source:
         raise click.UsageError(f"{of_source} goes with --source; an output of run has its numbers and references")
     if directory is not None:
@@ -150,11 +154,12 @@ def show_command(
             )
     else:
         from bigbench_meta.emergence import score_curves
+        from bigbench_meta.facts.metrics import completed, metrics
         from bigbench_meta.loader import load_results
 
-        got = got_source(str(source), ref=ref, cache_dir=cache_dir, offline=offline)
-        results = load_results(got, tasks=[task], cache_dir=cache_dir).frame
-        curves = score_curves(results)
+        got = got_source(str(source), ref=ref, cache_dir=cache_dir, offline=offline, path=path)
+        results = load_results(got, tasks=[task], cache_dir=cache_dir, models=models, format=format_).frame
+        curves = score_curves(results, registry=completed(metrics(), results).registry)
         raters = None if human is None else human_scores(human)
         lines = references(results, human=raters)
         if raters is not None and "human" not in " ".join(lines["kind"].astype(str)):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bigbench_meta.cli.options import (
+    harness_options,
     json_option,
     metric_option,
     out_file_options,
@@ -26,10 +27,13 @@ _MOST_TASKS = 10_000
 @click.argument("source", default="github")
 @source_options
 @json_option
-def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, as_json: bool) -> None:
+def fetch_command(
+    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, path: str | None, as_json: bool
+) -> None:
     """Get SOURCE (default: github) and print the folder or bare repository that holds it.
 
-    SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, or a zip or tar archive.
+    SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, a zip or tar archive, or one
+    result file of an evaluation harness.
     """
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loader import is_table
@@ -39,7 +43,7 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
             f"{source} is a table of scores: there is nothing to fetch, give it to load, score, analyze or run"
         )
     with shown_progress() as progress:
-        checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
+        checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, path=path, progress=progress)
     results = sum(entry.is_result for entry in checkout.entries)
     size = sum(entry.size for entry in checkout.entries)
     if as_json:
@@ -68,6 +72,7 @@ def fetch_command(source: str, *, ref: str | None, cache_dir: Path | None, offli
 @click.option("--shots", "shots", type=int, multiple=True, help="Only this number of shots; may be repeated.")
 @metric_option
 @strict_option
+@harness_options
 @source_options
 @json_option
 def load_command(
@@ -80,16 +85,19 @@ def load_command(
     shots: tuple[int, ...],
     metrics: tuple[str, ...],
     strict: bool,
+    models: Path | None,
+    format_: str | None,
     force: bool,
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    path: str | None,
     as_json: bool,
 ) -> None:
     """Load SOURCE (default: github) into one table, one row a number.
 
-    SOURCE is what `fetch` takes, or a CSV or Parquet table of your own numbers with the columns task, metric, family,
-    model, scale and score.
+    SOURCE is what `fetch` takes, results of evaluation harnesses among it, or a CSV, TSV, JSON Lines or Parquet table of
+    your own numbers with the columns task, metric, family, model, scale and score.
     """
     from bigbench_meta.errors import OutputError
     from bigbench_meta.export import keep_apart, table_bytes, write_exports
@@ -100,14 +108,16 @@ def load_command(
         raise click.UsageError(f"--out {out}: expected a name that ends in .csv or .parquet")
     if problems is not None and problems.suffix.lower() != ".csv":
         raise click.UsageError(f"--problems {problems}: expected a name that ends in .csv")
-    keep_apart(written=[out, problems], read=[source])
+    keep_apart(written=[out, problems], read=[source, models])
     results = load_results(
-        got_source(source, ref=ref, cache_dir=cache_dir, offline=offline),
+        got_source(source, ref=ref, cache_dir=cache_dir, offline=offline, path=path),
         strict=strict,
         tasks=tasks or None,
         families=families or None,
         shots=shots or None,
         metrics=metrics or None,
+        models=models,
+        format=format_,
         cache_dir=cache_dir,
     )
     counts = results.counts
@@ -115,6 +125,10 @@ def load_command(
         f"{results.source}: {counts.files} files, {counts.on_disk} numbers = {counts.rows} rows + {counts.explained} "
         f"explained + {counts.not_selected} not selected; {len(results.problems)} problems"
     )
+    if results.formats:
+        say(f"files of {', '.join(f'{name} ({count})' for name, count in results.formats.items())}")
+        for note in results.notes:
+            say(note)
     if len(results.problems) and problems is None:
         say("see them with --problems FILE.csv")
     files: dict[Path, bytes] = {}

@@ -12,18 +12,44 @@ Option = Callable[[Command], Command]
 
 
 def source_options(command: Command) -> Command:
-    """Add --ref, --cache-dir and --offline: how a source is got."""
+    """Add --path, --ref, --cache-dir and --offline: what of a source is got, and how."""
     for option in (
         click.option("--offline", is_flag=True, help="Never open a network connection."),
         click.option(
             "--cache-dir", type=click.Path(path_type=Path, readable=False), help="Where fetched sources are kept."
         ),
         click.option("--ref", help="Branch, tag or full commit id of a git source (default: HEAD)."),
+        click.option("--path", metavar="GLOB", help="Only files of the source that match, such as 'evals/*/*.json'."),
     ):
         command = option(command)
     return command
 
 
+def harness_options(command: Command) -> Command:
+    """Add --format and --models: how results of evaluation harnesses are read."""
+    for option in (
+        click.option(
+            "--models",
+            type=click.Path(path_type=Path),
+            help="CSV file pattern, total_params[, family, model, tokens ...]: models that the packaged table does not know.",
+        ),
+        click.option(
+            "--format",
+            "format_",
+            help="Read only files of this tool: lm-eval, lm-eval-old, helm, inspect, every-eval-ever, lighteval, opencompass.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+axis_option = click.option(
+    "--axis",
+    type=click.Choice(["params", "compute", "tokens", "step", "loss"]),
+    default="params",
+    show_default=True,
+    help="What orders the models of a curve.",
+)
 items_option = click.option(
     "--items", type=click.Path(path_type=Path), help="CSV file task, n_items[, subtask, family]: items a point."
 )

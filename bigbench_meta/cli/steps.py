@@ -56,7 +56,9 @@ def shown_progress() -> Iterator[Progress | None]:
         yield show
 
 
-def got_source(source: str, *, ref: str | None, cache_dir: Path | None, offline: bool) -> Checkout | Path:
+def got_source(
+    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, path: str | None = None
+) -> Checkout | Path:
     """Return what the loader reads: the checkout of a source, or the path of a user's table."""
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loader import is_table
@@ -64,9 +66,11 @@ def got_source(source: str, *, ref: str | None, cache_dir: Path | None, offline:
     if is_table(source):
         if ref is not None:
             raise click.UsageError(f"--ref {ref}: {source} is a table, which has no versions")
+        if path is not None:
+            raise click.UsageError(f"--path {path}: {source} is a table, not a source of files")
         return Path(source)
     with shown_progress() as progress:
-        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
+        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, path=path, progress=progress)
 
 
 def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mapping[str, object], force: bool) -> None:
@@ -79,6 +83,18 @@ def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mappin
     else:
         write_exports({out: content}, about=about, provenance={}, force=force)
         click.echo(out)
+
+
+def fail_untested(tested: int) -> None:
+    """End with status 1 where no curve at all was tested: nothing is known of the source then.
+
+    Raises
+    ------
+    ClickException
+        Saying where the reasons are.
+    """
+    if not tested:
+        raise click.ClickException("no curve could be tested; the reasons and what to do about each are said above")
 
 
 def given(ctx: click.Context, *names: str) -> str:

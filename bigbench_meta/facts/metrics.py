@@ -41,6 +41,8 @@ ALIASES = {"exact_string_match": "exact_str_match"}
 COLUMNS = ["metric", "task", "low", "high", "direction", "linearity", "continuous", "source"]
 LINEARITIES = ("linear", "nonlinear", "discontinuous", "derived", "unknown")
 CONTINUITIES = ("yes", "no", "unknown")
+# Exponentials of a loss: what is linear in the log-likelihood is their logarithm.
+EXPONENTIALS = ("ppl", "perplexity", "word_perplexity", "byte_perplexity")
 _FAULTS = 10  # that a message names; a file may have as many as rows
 
 

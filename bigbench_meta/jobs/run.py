@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta import __version__
 from bigbench_meta.atomic import folder_beside, remove_abandoned_folders
@@ -45,6 +45,8 @@ class Run:
         The folder written.
     source, kind
         What was analysed, and whether its numbers are ``real``, a ``user``'s own table, or ``simulated``.
+    tested
+        Curves that were tested.
     summary
         The answer in a few lines, each with its label, as at the head of the report.
     findings
@@ -58,6 +60,7 @@ class Run:
     out: Path
     source: str
     kind: str
+    tested: int
     summary: tuple[tuple[str, str], ...]
     findings: tuple[str, ...]
     counts: dict[str, int]
@@ -92,6 +95,10 @@ def run(
     lengths: Path | None = None,
     metrics_file: Path | None = None,
     human: Path | None = None,
+    models: Path | None = None,
+    axis: str = "params",
+    format: str | None = None,  # noqa: A002 - the word that users know for it
+    path: str | None = None,
     force: bool = False,
     strict: bool = False,
     ref: str | None = None,
@@ -105,7 +112,8 @@ def run(
     ----------
     source : str
         ``ladder`` (the packaged model ladder, real), ``simulated`` (a small simulated repository), or anything that
-        `bigbench_meta.fetch` takes, or a table of scores (``.csv`` or ``.parquet``, see `bigbench_meta.load_results`).
+        `bigbench_meta.fetch` takes, the result files of evaluation harnesses among it, or a table of scores (see
+        `bigbench_meta.load_results`).
     out : Path
         Folder to write. It may not exist or be empty; an earlier output is replaced only with ``force``.
     seed : int
@@ -121,6 +129,12 @@ def run(
     human : Path, optional
         Scores of human raters for reference lines: BIG-bench's ``task_human_eval.pkl`` (nothing in it is run) or a CSV
         file ``task`` and a column for each kind of rater.
+    models : Path, optional
+        CSV file of models that the packaged table does not know, as for `bigbench_meta.models`.
+    axis : str
+        What orders the models of a curve, as for `bigbench_meta.analyze`.
+    format, path
+        Which files of a source to read, as for `bigbench_meta.load_results`.
     strict : bool
         Fail at the first problem of the source instead of recording it.
     ref, cache_dir, offline
@@ -141,16 +155,18 @@ def run(
     import numpy as np
 
     from bigbench_meta.analysis import analyze
+    from bigbench_meta.analysis.coverage import coverage
     from bigbench_meta.analysis.findings import findings
     from bigbench_meta.analysis.references import human_scores, references
     from bigbench_meta.analysis.unmatched import not_used
+    from bigbench_meta.axes import on_axis
     from bigbench_meta.export import as_read_back, check_run_folder, keep_apart, write_run_folder
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.jobs.given import read_given
     from bigbench_meta.report import page_files, page_of_run
 
     check_run_folder(out, force=force)
-    keep_apart(written=[out], read=[source, items, lengths, metrics_file, human])
+    keep_apart(written=[out], read=[source, items, lengths, metrics_file, human, models])
     registry = metrics(metrics_file)
     raters = None if human is None else human_scores(human)
     items_given, lengths_given = read_given(items=items, lengths=lengths)
@@ -158,8 +174,10 @@ def run(
     rng = np.random.default_rng(seed)
     with clock.stage("load"):
         results, kind, known_items, definitions, known_lengths = _load(
-            source, rng=rng, strict=strict, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress
+            source, _Asked(strict, ref, cache_dir, offline, models, format, path), rng=rng, progress=progress
         )
+        placed = on_axis(results.frame, axis)
+        results = replace(results, frame=placed.frame, notes=(*results.notes, *placed.notes))
         items_table = known_items if items_given is None else items_given
         lengths_table = known_lengths if lengths_given is None else lengths_given
     with clock.stage("analyse"):
@@ -171,6 +189,7 @@ def run(
             definitions=definitions,
             lengths=lengths_table,
             registry=registry,
+            axis=axis,
             progress=progress,
         )
     with clock.stage("report"):
@@ -179,30 +198,38 @@ def run(
         lines = references(results.frame, human=raters)
         results = replace(results, notes=(*results.notes, *not_used(results.frame, human=raters)))
         tables = {"results": results.frame, "problems": results.problems, "references": lines, **of_analysis}
-        counts = _counts(results, analysis)
+        counts = _counts(results, analysis, left_out=sum(placed.left_out.values()))
         provenance = _provenance(
             results, analysis, kind=kind, counts=counts,
             arguments={"source": results.source, "ref": ref, "seed": seed, "draws": draws, "strict": strict,
-                       **{name: None if path is None else path.name
-                          for name, path in (("items", items), ("lengths", lengths), ("metrics_file", metrics_file), ("human", human))}},
+                       "axis": axis, "format": format, "path": path,
+                       **{name: None if file is None else file.name
+                          for name, file in (("items", items), ("lengths", lengths), ("metrics_file", metrics_file), ("human", human), ("models", models))}},
         ) | {"findings": list(sentences)}  # fmt: skip
         # The page is made of the tables as they will be read from the folder, so that `report` makes the same again.
         page = page_of_run(as_read_back(tables), provenance)
         files = page_files(page, progress=progress)
     with clock.stage("write"):
         written = write_run_folder(out, tables=tables, files=files, provenance=provenance, force=force)
-    return Run(written, results.source, kind, page.lead, sentences, counts, clock.seconds)
+    return Run(
+        written, results.source, kind, coverage(analysis.curves).tested, page.lead, sentences, counts, clock.seconds
+    )
+
+
+class _Asked(NamedTuple):
+    """How a source is to be loaded: the arguments of `run` of these names."""
+
+    strict: bool
+    ref: str | None
+    cache_dir: Path | None
+    offline: bool
+    models: Path | None
+    format: str | None
+    path: str | None
 
 
 def _load(
-    source: str,
-    *,
-    rng: np.random.Generator,
-    strict: bool,
-    ref: str | None,
-    cache_dir: Path | None,
-    offline: bool,
-    progress: Progress | None,
+    source: str, asked: _Asked, *, rng: np.random.Generator, progress: Progress | None
 ) -> tuple[Results, str, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
     """Load a source: results, kind, items behind its points, its task definitions, target lengths; None where unknown."""
     from bigbench_meta.experiments.ladder.packaged import packaged_items, packaged_ladder, packaged_lengths
@@ -213,6 +240,7 @@ def _load(
     from bigbench_meta.simulation.plan import TASK_PREFIX
     from bigbench_meta.simulation.repository import simulate
 
+    strict, ref, cache_dir, offline, *_ = asked
     if ref is not None and (source in (LADDER, SIMULATED) or is_table(source)):
         raise LoadError(
             f"{source}: is a table or comes with the package, which has no versions; leave ref={ref!r} away"
@@ -235,11 +263,13 @@ def _load(
         known = made.truth[["task", "subtask", "family", "n_items"]].drop_duplicates(["task", "subtask", "family"])
         return replace(results, source="a simulated repository"), "simulated", known, None, None
     if is_table(source):
-        results = load_results(source, strict=strict)
+        results = load_results(source, strict=strict, path=asked.path)
         simulated = results.frame["task"].astype(str).str.startswith(TASK_PREFIX).any()
         return results, "simulated" if simulated else "user", None, None, None
-    checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress)
-    results = load_results(checkout, strict=strict, cache_dir=cache_dir)
+    checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, path=asked.path, progress=progress)
+    results = load_results(checkout, strict=strict, cache_dir=cache_dir, models=asked.models, format=asked.format)
+    if results.formats:
+        return results, "user", None, None, None
     return results, "simulated" if _is_simulated(checkout) else "real", None, task_definitions(checkout), None
 
 
@@ -252,7 +282,7 @@ def _is_simulated(checkout: Checkout) -> bool:
     return any(NOTICE.encode() in content for _, content in checkout.read(first))
 
 
-def _counts(results: Results, analysis: Analysis) -> dict[str, int]:
+def _counts(results: Results, analysis: Analysis, *, left_out: int) -> dict[str, int]:
     """Rows and curves at every step, from numbers on disk to curves with a verdict; they add up at each."""
     from bigbench_meta.analysis.conservation import account
 
@@ -261,6 +291,7 @@ def _counts(results: Results, analysis: Analysis) -> dict[str, int]:
             f"numbers_{name}" if name != "files" else "score_files": value
             for name, value in results.counts._asdict().items()
         },
+        "numbers_not_on_the_axis": left_out,
         "problems": len(results.problems),
         "tasks": int(results.frame["task"].nunique()),
         "families": int(results.frame["family"].nunique()),
@@ -283,10 +314,11 @@ def _provenance(
         "source": results.source,
         "commit": results.commit,
         "kind": kind,
+        "formats": dict(results.formats),
         "arguments": arguments,
         "counts": counts,
         "left_out": left_out,
-        "notes": list(results.notes),
+        "notes": list(dict.fromkeys([*results.notes, *analysis.settings["axis_notes"]])),
         "settings": analysis.settings,
         "versions": {"bigbench_meta": __version__, "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},
