@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bigbench_meta.loader.columns import Problem
 from bigbench_meta.loader.harness.declared import Aside, Document, Format, Leaf, Place, is_unknown
 from bigbench_meta.loader.harness.json_file import Fields
-from bigbench_meta.loader.harness.tally import ANY, tally_decoded
+from bigbench_meta.loader.harness.tally import ANY, below, tally_decoded, ways_into
 from bigbench_meta.values import as_number, is_text, json_path, shown
 
 if TYPE_CHECKING:
@@ -82,16 +82,16 @@ def _leaves(
     keys: tuple[str, ...] = (), way: tuple[str, ...] = (), entry: object = None,
 ) -> Iterator[Leaf]:  # fmt: skip
     """Yield the numbers of a value, and add a problem for each key that came again with numbers below it."""
-    open_ways = [pattern for pattern in patterns if pattern]
-    if not (isinstance(value, Fields | list) and open_ways):
+    inside = ways_into(patterns, is_object=isinstance(value, Fields)) if isinstance(value, Fields | list) else []
+    if not (isinstance(value, Fields | list) and inside):
         if () in patterns and form.is_score(keys):
             yield Leaf(keys, way, value, entry, where)
-        elif open_ways and not patterns.count(()):
+        elif () not in patterns:
             problems.append(Problem(file, where, f"the value is {_kind(value)}", "an object with scores", "no row"))
         return
     if isinstance(value, Fields):
         for key, old in value.repeated:
-            left = [pattern[1:] for pattern in open_ways if pattern[0] in (ANY, key)]
+            left = below(inside, key)
             numbers = tally_decoded(old, left, is_score=form.is_score, keys=(*keys, key)) if left else 0
             again = "the key stands more than once in one object"
             problems.append(
@@ -99,7 +99,7 @@ def _leaves(
             )
     pairs = value.items() if isinstance(value, Fields) else ((ANY, each) for each in value)
     for place, (key, each) in enumerate(pairs):
-        left = [pattern[1:] for pattern in open_ways if pattern[0] in (ANY, key)]
+        left = below(inside, key)
         if left and not (set(left) == {()} and not form.is_score((*keys, key))):
             below = json_path(where, key) if isinstance(value, Fields) else f"{where}[{place}]"
             yield from _leaves(

@@ -87,7 +87,7 @@ def as_results(rows: Sequence[Row], known: ModelTable) -> Tabled:
 
     frame = pd.DataFrame(rows)
     for name in _TEXTS:
-        frame[name] = frame[name].fillna("").astype(str) if name in frame else ""
+        frame[name] = ["" if pd.isna(text) else str(text) for text in frame[name]] if name in frame else ""
     for name in _NUMBERS:
         frame[name] = frame[name].astype("float64") if name in frame else np.nan
     frame["shots"] = frame["shots"].fillna(-1).astype("int64") if "shots" in frame else -1
@@ -134,8 +134,8 @@ def _with_items(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     usable = open_rows & frame["metric"].isin(_SHARES) & (score > 0) & (score < 1) & (error > 0)
     with np.errstate(all="ignore"):
         items = score * (1 - score) / error**2 + 1
-    whole = np.rint(items)
-    found = frame.assign(items=np.where(usable & (np.abs(items - whole) <= _WHOLE * whole), whole, np.nan))
+        whole = np.rint(items)
+        found = frame.assign(items=np.where(usable & (np.abs(items - whole) <= _WHOLE * whole), whole, np.nan))
     group = ["harness", "task", "subtask", "task_version"]
     each = found.groupby(group)["items"]
     certain = each.transform("min") == each.transform("max")

@@ -1,7 +1,7 @@
 """Scores of a file, counted from its marks without a JSON decoder: what its reader has to account for.
 
 Vocabulary: a *pattern* is the way from a part of a file to its scores, a key or ``*`` a level; a list counts as an object
-whose keys are ``*``. The value at the end of a pattern is a *number* if its keys say so (``is_score``), whatever its type.
+whose keys are ``*``, except that ``{}`` stands for the keys of objects alone. The value at the end of a pattern is a *number* if its keys say so (``is_score``), whatever its type.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Pattern = tuple[str, ...]
     IsScore = Callable[[tuple[str, ...]], bool]
 
-ANY = "*"
+ANY, ANY_KEY = "*", "{}"
 
 
 def tally(data: bytes, start: int, patterns: Sequence[Pattern], *, is_score: IsScore) -> int:
@@ -66,9 +66,10 @@ def tally(data: bytes, start: int, patterns: Sequence[Pattern], *, is_score: IsS
             continue
         else:
             left = _left(ways[-1], keys[-1] if keys else None)
-            if first in b"{[" and any(left):
+            inside = ways_into(left, is_object=first == b"{") if first in b"{[" else []
+            if inside:
                 objects.append(first == b"{")
-                ways.append([pattern for pattern in left if pattern])
+                ways.append(inside)
                 keys.append(ANY)
                 want_key = first == b"{"
                 continue
@@ -82,19 +83,27 @@ def tally(data: bytes, start: int, patterns: Sequence[Pattern], *, is_score: IsS
 
 def _left(patterns: Sequence[Pattern], key: str | None) -> list[Pattern]:
     """Return what is left of the patterns below a key; the value at the start of all has none."""
-    if key is None:
-        return list(patterns)
-    return [pattern[1:] for pattern in patterns if pattern[0] in (ANY, key)]
+    return list(patterns) if key is None else below(patterns, key)
+
+
+def ways_into(patterns: Sequence[Pattern], *, is_object: bool) -> list[Pattern]:
+    """Return the patterns that go on inside a container."""
+    return [pattern for pattern in patterns if pattern and (is_object or pattern[0] != ANY_KEY)]
+
+
+def below(patterns: Sequence[Pattern], key: str) -> list[Pattern]:
+    """Return what is left of the patterns below a key of a container."""
+    return [pattern[1:] for pattern in patterns if pattern[0] in (ANY, ANY_KEY, key)]
 
 
 def tally_decoded(value: object, patterns: Sequence[Pattern], *, is_score: IsScore, keys: tuple[str, ...] = ()) -> int:
     """Count the numbers of a decoded value, those of replaced values of its keys included."""
-    if isinstance(value, Fields | list) and any(patterns):
+    inside = ways_into(patterns, is_object=isinstance(value, Fields)) if isinstance(value, Fields | list) else []
+    if inside and isinstance(value, Fields | list):
         pairs = [*value.items(), *value.repeated] if isinstance(value, Fields) else [(ANY, each) for each in value]
-        open_ways = [pattern for pattern in patterns if pattern]
         return sum(
             tally_decoded(each, left, is_score=is_score, keys=(*keys, key))
             for key, each in pairs
-            if (left := _left(open_ways, key))
+            if (left := below(inside, key))
         )
     return int(() in patterns and is_score(keys))
