@@ -101,11 +101,11 @@ def _leaves(
     for place, (key, each) in enumerate(pairs):
         left = below(inside, key)
         if left and not (set(left) == {()} and not form.is_score((*keys, key))):
-            below = json_path(where, key) if isinstance(value, Fields) else f"{where}[{place}]"
+            inner = json_path(where, key) if isinstance(value, Fields) else f"{where}[{place}]"
             yield from _leaves(
                 each,
                 left,
-                below,
+                inner,
                 file,
                 form=form,
                 problems=problems,

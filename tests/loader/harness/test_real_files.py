@@ -89,10 +89,10 @@ def test_pythia_models(pythia: bm.Results):
 def test_lambada_over_training(pythia: bm.Results):
     """Accuracy is 0 for all sizes up to step 512 and .12 to .32 at step 3,000, while perplexity falls from step 16 on."""
     frame = pythia.frame[(pythia.frame["task"] == "lambada_openai") & (pythia.frame["shots"] == 0)]
-    accuracy = frame[frame["metric"] == "acc"].pivot(index="step", columns="model", values="score")
+    accuracy = frame[frame["metric"] == "acc"].pivot_table(index="step", columns="model", values="score")
     assert (accuracy.loc[:512] < 5e-4).all().all()
     assert accuracy.loc[3000].round(2).between(0.12, 0.32).all()
-    perplexity = frame[frame["metric"] == "ppl"].pivot(index="step", columns="model", values="score").loc[16:3000]
+    perplexity = frame[frame["metric"] == "ppl"].pivot_table(index="step", columns="model", values="score").loc[16:3000]
     assert (perplexity.diff().iloc[1:] < 0).mean().mean() > 0.95
 
 
