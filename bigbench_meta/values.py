@@ -7,7 +7,8 @@ import math
 import re
 
 # The quantifiers are possessive, so that a long run of digits before a letter is passed over once.
-_NUMERIC = re.compile(r"[-+]?(\d++\.?\d*+|\.\d++)([eE][-+]?\d++)?", re.ASCII)
+# One sign at most, as for ``float``.
+_NUMERIC = re.compile(r"[-+]?(?:(\d++\.?\d*+|\.\d++)(e[-+]?\d++)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SHOWN = 60  # characters of a strange value that a message quotes
 _LONGEST_KEY = 200  # characters of a key that a place in a file names in full
@@ -23,9 +24,7 @@ def as_number(raw: object) -> float | None:
     """Return a number, boolean or numeric text as a float (inf where it is too large), else None."""
     if isinstance(raw, str):
         text = raw.strip()
-        if _NUMERIC.fullmatch(text) is None and text.lower().lstrip("+-") not in ("nan", "inf", "infinity"):
-            return None
-        return float(text)
+        return float(text) if _NUMERIC.fullmatch(text) else None
     if isinstance(raw, int | float):  # a bool is an int
         try:
             return float(raw)

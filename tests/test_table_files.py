@@ -224,6 +224,7 @@ def test_parquet_damaged_anywhere(tmp_path):
         (["1", " 2.5 ", "abc", None, ""], [1.0, 2.5, float("nan"), float("nan"), float("nan")]),
         (["9" * 400, "-" + "9" * 400, "1e999"], [float("inf"), -float("inf"), float("inf")]),
         ([10**400, -(10**400), True], [float("inf"), float("inf"), 1.0]),
+        (["--inf", "+-nan", "-inf"], [float("nan"), float("nan"), -float("inf")]),
         ([1, 2], [1.0, 2.0]),
         ([True, False], [1.0, 0.0]),
     ],
@@ -240,6 +241,7 @@ def test_numbers_of_a_column(cells_of_column, expected):
 
 
 HUGE = "9" * 400
+TWO_SIGNS = ("--inf", "+-nan", "+-inf")
 
 
 @pytest.mark.parametrize(
@@ -262,3 +264,26 @@ def test_numbers_of_hundreds_of_digits(tmp_path, content, read, said):
     with pytest.raises(BigbenchMetaError, match=said) as refused:
         read(path)
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("cell", TWO_SIGNS)
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        ("metric,direction,low\nbleu,higher,CELL\n", metrics),
+        ("task,n_items\nt,CELL\n", lambda path: ItemTable(given_items(path))),
+        ("task,target_length\nt,CELL\n", lambda path: lengths_by_key(given_lengths(path))),
+        ("task,average\nt,CELL\n", human_scores),
+        ("scale,accuracy,n_items\nCELL,0.5,10\n", load_curves),
+        ("scale,accuracy,n_items\n1e6,CELL,10\n", load_curves),
+        ("scale,accuracy,n_items\n1e6,0.5,CELL\n", load_curves),
+        ("model,scale,accuracy,distance\nm,CELL,0.5,1\n", load_scores),
+        ("model,scale,accuracy,distance\nm,1e6,CELL,1\n", load_scores),
+    ],
+)
+def test_two_signs_before_a_word_are_no_number(tmp_path, content, read, cell):
+    """Python's float refuses them: each reader of a table that needs a number there does so in words."""
+    path = tmp_path / "theirs.csv"
+    path.write_text(content.replace("CELL", cell))
+    with pytest.raises(BigbenchMetaError):
+        read(path)

@@ -1,13 +1,16 @@
-"""Fuzz the way from the bytes of a score file to rows with atheris (not a dependency; `pip install atheris`).
+"""Fuzz the bytes of a score file, read to rows, with atheris (not a dependency; `pip install atheris`).
 
 Usage: python scripts/maintenance/fuzz_loader.py [-runs=200000] [-max_len=4096] [CORPUS_FOLDER]
 
 Each input is read as the second of two files. Fails on any exception, on a number that is neither a row nor explained,
-and where the fast reader and the careful one disagree.
+and where the fast reader and the careful one disagree. An input is the bytes of a file, a plain file with some bytes
+overwritten, or a plain file with one value replaced by words of `_WORDS`: text that looks like a number takes several
+bytes that must all be right, and no branch of the reader rewards the first of them.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 
 import atheris
@@ -22,11 +25,27 @@ _START = (
     b'"low_score": 0.0, "high_score": 100.0, "subtask_description": "a: b"}], "task": {"task_name": "t"}, '
     b'"model": {"model_family": "f", "model_name": "m", "flop_matched_non_embedding_params": 5}, "queries": null}'
 )
+# Values of the plain file that may be replaced, and what of.
+_VALUES = [found.span() for found in re.finditer(rb'(?<=: )("[^"]*"|[0-9.]+|null)', _START)]
+_WORDS = (
+    b"+", b"-", b"nan", b"NaN", b"inf", b"Infinity", b"null", b"true", b"0", b"1", b".5", b"e5", b"1e999", b"_", b" ", b"[", b"]",
+    b"{", b"}", b"\\u0661", b"\\ud800", b"x",
+)  # fmt: skip
+
+
+def _with_words(data: bytes) -> bytes:
+    """Put words in the place of one value of the plain file, as a string or bare; each byte picks one of them."""
+    start, end = _VALUES[data[1] % len(_VALUES)]
+    quote = b'"' if data[2] < 192 else b""
+    words = b"".join(_WORDS[byte % len(_WORDS)] for byte in data[3:9])
+    return _START[:start] + quote + words + quote + _START[end:]
 
 
 def one_input(data: bytes) -> None:
-    """Read one file both ways; bytes below 128 pick a place in a plain file to overwrite, so that most inputs parse."""
-    if len(data) > 2 and data[0] < 128:
+    """Read one file both ways; the first byte says how it is made, so that most inputs parse."""
+    if len(data) > 3 and data[0] < 64:
+        data = _with_words(data)
+    elif len(data) > 2 and data[0] < 128:
         at = int.from_bytes(data[1:3], "big") % len(_START)
         data = _START[:at] + data[3:] + _START[at + len(data) // 2 :]
     slow = Columns()

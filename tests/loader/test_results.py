@@ -252,7 +252,19 @@ class TestOddValues:
         assert only(results)["numbers"] == 0
 
     @pytest.mark.parametrize(
-        "value", ['"none"', '""', '"0x10"', '"1_000"', "[0.1, 0.2]", "[]", '{"mean": 0.5, "bleu": 1}', "{}"]
+        "value",
+        [
+            '"none"',
+            '""',
+            '"0x10"',
+            '"1_000"',
+            '"--inf"',
+            '"+-nan"',
+            "[0.1, 0.2]",
+            "[]",
+            '{"mean": 0.5, "bleu": 1}',
+            "{}",
+        ],
     )
     def test_no_number(self, tmp_path, value):
         """Text, lists and objects give no row and explain one number."""
@@ -345,7 +357,7 @@ class TestMissingAndExtraKeys:
         assert not results.frame["is_preferred"].any()
         assert only(results)["where"] == "$.scores[0].preferred_score"
 
-    @pytest.mark.parametrize("low", ["100.0", "null", "NaN", "Infinity", '"low"'])
+    @pytest.mark.parametrize("low", ["100.0", "null", "NaN", "Infinity", '"low"', '"+-inf"'])
     def test_bounds_that_do_not_span(self, tmp_path, low):
         """Without two different finite bounds there is no normalized score, on record."""
         results = one(tmp_path, entry("a", low=low))
@@ -360,7 +372,7 @@ class TestMissingAndExtraKeys:
         assert len(results.problems) == 2
 
     @pytest.mark.parametrize(
-        "shots", ["null", "true", "2.5", '"few"', "[]", "-2", "1e400", "NaN", "99999999999999999999", None]
+        "shots", ["null", "true", "2.5", '"few"', "[]", "-2", "1e400", "NaN", '"--inf"', "99999999999999999999", None]
     )
     def test_shots_unusable(self, tmp_path, shots):
         """An entry whose shots are unknown has no key; its numbers are explained, the other entries stay."""
@@ -389,7 +401,7 @@ class TestMissingAndExtraKeys:
         assert len(results.frame) == 2
         assert only(results)["where"].startswith("$.scores[0]")
 
-    @pytest.mark.parametrize("value", ["null", "0", "-5", "NaN", "1e400", "true", '"big"', "[]"])
+    @pytest.mark.parametrize("value", ["null", "0", "-5", "NaN", "1e400", "true", '"big"', '"--inf"', "[]"])
     def test_scale_unusable(self, tmp_path, value):
         """A scale that is no count is unknown, on record; the scores stay."""
         model = MODEL.replace(

@@ -118,6 +118,22 @@ a,bleu,f,m6,1,2,many,maybe
         load_results(table(text), strict=True)
 
 
+@pytest.mark.parametrize("cell", ["--inf", "+-nan", "+-inf"])
+def test_two_signs_before_a_word(table, cell):
+    """They are no number in any column: a row of PROBLEMS each, and no exception."""
+    columns = ["total_params", "scale", "low_score", "high_score", "score", "shots", "trial"]
+    rows = [{"scale": "1", "score": "1", "shots": "0", "trial": str(n)} | {c: cell} for n, c in enumerate(columns)]
+    text = f"task,metric,family,model,{','.join(columns)}\n" + "".join(
+        f"a,bleu,f,m{number},{','.join(row.get(column, '') for column in columns)}\n" for number, row in enumerate(rows)
+    )
+    results = load_results(table(text))
+    assert results.problems["where"].tolist() == [
+        f"row {number}, column {column}" for number, column in enumerate(columns, start=1)
+    ]
+    assert results.frame["model"].tolist() == ["m0", "m1", "m2", "m3"]
+    assert results.counts.balanced
+
+
 def test_bounds_without_a_span(table):
     """Equal bounds, and bounds whose difference is infinite, are recorded, and nothing is normalised by them."""
     text = """task,metric,family,model,scale,score,is_preferred,low_score,high_score

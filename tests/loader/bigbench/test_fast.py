@@ -18,7 +18,13 @@ from bigbench_meta.loader.columns import Columns
 
 _metric = st.sampled_from(["bleu", "rouge1", "rougeLsum", "exact_str_match", "a b", 'q"uote', "caf\u00e9", ""])
 _plain_value = (st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**18), 10**18)).map(json.dumps)
-_odd_value = st.sampled_from(
+# Two signs before a word are no number: text that looks like one.
+_signed = st.builds(
+    lambda signs, word: json.dumps(signs + word),
+    st.text("+-", max_size=3),
+    st.sampled_from(["nan", "inf", "Infinity", "1", ".5", "1e5", ""]),
+)
+_odd_value = _signed | st.sampled_from(
     [
         "NaN",
         "-Infinity",
@@ -39,16 +45,16 @@ _string = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from([
 
 
 @st.composite
-def _entries(draw: st.DrawFn, values: st.SearchStrategy[str]) -> str:
+def _entries(draw: st.DrawFn, values: st.SearchStrategy[str], odd: st.SearchStrategy[str] = st.nothing()) -> str:
     pairs = draw(st.lists(st.tuples(_metric, values), max_size=4))
     fields = {
         "score_dict": "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in pairs) + "}",
         "preferred_score": json.dumps(
             draw(st.sampled_from([name for name, _ in pairs] or ["bleu"]) | st.just("rouge"))
         ),
-        "number_of_shots": str(draw(st.integers(-1, 3))),
-        "low_score": draw(st.sampled_from(["0", "0.25", "-1.5"])),
-        "high_score": draw(st.sampled_from(["1.0", "100"])),
+        "number_of_shots": draw(odd | st.integers(-1, 3).map(str)),
+        "low_score": draw(odd | st.sampled_from(["0", "0.25", "-1.5"])),
+        "high_score": draw(odd | st.sampled_from(["1.0", "100"])),
         "subtask_description": json.dumps(draw(_string), ensure_ascii=draw(st.booleans())),
     }
     order = draw(st.permutations(list(fields.items())))
@@ -130,7 +136,7 @@ def test_odd_files_are_not_plain(text):
 
 @settings(max_examples=2 * settings().max_examples)
 @given(
-    st.lists(_entries(_plain_value | _odd_value), max_size=4),
+    st.lists(_entries(_plain_value | _odd_value, _odd_value), max_size=4),
     st.lists(
         st.tuples(st.integers(0, 3000), st.sampled_from(["delete", "double", "flip"]), st.integers(1, 40)), max_size=3
     ),
