@@ -65,7 +65,7 @@ def score_command(
 @click.command("analyze")
 @click.argument("source", default="github")
 @out_file_options("FILE.csv")
-@analysis_options
+@analysis_options()
 @axis_option
 @harness_options
 @source_options
@@ -132,7 +132,7 @@ def analyze_command(
     show_default=True,
     help="ladder (packaged, real), simulated, github, a git URL, a clone, bundle, folder, archive, harness results, or a table.",
 )
-@analysis_options
+@analysis_options()
 @axis_option
 @out_folder_options("bigbench-meta-out")
 @strict_option
@@ -180,3 +180,72 @@ def run_command(
             click.echo(f"{seconds:8.2f} s  {stage}", err=True)
     click.echo(made.out)
     fail_untested(made.tested)
+
+
+@click.command("check")
+@click.argument("results")
+@click.option("--task", help="Only this task: every subtask and metric of it.")
+@analysis_options(draws=199)
+@axis_option
+@harness_options
+@source_options
+def check_command(
+    results: str,
+    *,
+    task: str | None,
+    seed: int,
+    draws: int,
+    items: Path | None,
+    lengths: Path | None,
+    metrics_file: Path | None,
+    axis: str,
+    models: Path | None,
+    format_: str | None,
+    ref: str | None,
+    cache_dir: Path | None,
+    offline: bool,
+    path: str | None,
+) -> None:
+    """Say shortly what is emergent in RESULTS: a table of tasks with their curves, verdicts, power and other metrics.
+
+    RESULTS are result files of an evaluation harness, a table of scores, or anything else that `run --source` takes.
+    """
+    import sys
+
+    import numpy as np
+    from rich.console import Console
+
+    from bigbench_meta.analysis import analyze
+    from bigbench_meta.analysis.coverage import coverage
+    from bigbench_meta.axes import on_axis
+    from bigbench_meta.facts.metrics import metrics
+    from bigbench_meta.jobs.given import read_given
+    from bigbench_meta.loader import load_results
+    from bigbench_meta.report.terminal import check_table, task_table
+
+    known, known_lengths = read_given(items=items, lengths=lengths)
+    got = got_source(results, ref=ref, cache_dir=cache_dir, offline=offline, path=path)
+    loaded = load_results(got, tasks=[task] if task else None, cache_dir=cache_dir, models=models, format=format_)
+    with shown_progress() as progress:
+        found = analyze(
+            loaded, rng=np.random.default_rng(seed), draws=draws, items=known, lengths=known_lengths,
+            registry=metrics(metrics_file), axis=axis, progress=progress,
+        )  # fmt: skip
+    frame = on_axis(loaded.frame, axis).frame
+    read = (
+        ", ".join(f"{count} files of {name}" for name, count in loaded.formats.items()) or "a table"
+        if loaded.commit is None
+        else "score files"
+    )
+    say(
+        f"{loaded.source}: read {len(loaded.frame):,} scores of {loaded.frame['task'].nunique()} tasks and "
+        f"{len(loaded.frame[['family', 'model']].drop_duplicates())} models from {read}; {len(loaded.problems)} problems."
+    )
+    for note in [*loaded.notes, *found.settings["axis_notes"]]:
+        say(note)
+    tests = coverage(found.curves)
+    say(f"Tested {tests.sentence()}")
+    wide = None if sys.stdout.isatty() else 200
+    table = task_table(task, frame, found.curves) if task else check_table(frame, found.curves)
+    Console(width=wide, highlight=False).print(table)
+    fail_untested(tests.tested)

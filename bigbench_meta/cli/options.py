@@ -81,20 +81,25 @@ def seed_option(*, default: int = 0) -> Option:
     )
 
 
-def draws_option(*, least: int) -> Option:
+def draws_option(*, least: int, default: int = 999) -> Option:
     """Add --draws, of which a command needs at least ``least``."""
     return click.option(
         "--draws",
         type=click.IntRange(min=least),
-        default=999,
+        default=default,
         show_default=True,
         help="Draws of each null or interval.",
     )
 
 
-def analysis_options(command: Command) -> Command:
+def analysis_options(*, draws: int = 999) -> Option:
     """Add --seed, --draws, --items, --lengths and --metrics-file: how curves are tested."""
-    return seed_option()(draws_option(least=19)(items_option(lengths_option(metrics_file_option(command)))))
+
+    def add(command: Command) -> Command:
+        tests = draws_option(least=19, default=draws)
+        return seed_option()(tests(items_option(lengths_option(metrics_file_option(command)))))
+
+    return add
 
 
 def out_folder_options(default: str) -> Option:

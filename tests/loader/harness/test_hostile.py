@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loader.harness import made
 
@@ -97,7 +97,7 @@ def mutated(document: Any, data: st.DataObject) -> Any:
     """Replace, rename or remove one value."""
     way = data.draw(st.sampled_from(places(document)))
     if not way:
-        return data.draw(VALUES)
+        return copy.deepcopy(data.draw(VALUES))
     holder = document
     for step in way[:-1]:
         holder = holder[step]
@@ -107,13 +107,16 @@ def mutated(document: Any, data: st.DataObject) -> Any:
     elif action == "rename" and isinstance(holder, dict):
         holder[data.draw(NAMES)] = holder.pop(way[-1])
     elif action == "again" and isinstance(holder, dict):
-        holder[f"{way[-1]}\x01"] = data.draw(VALUES)  # the mark is taken out of the text: a key that stands twice
+        holder[f"{way[-1]}\x01"] = copy.deepcopy(
+            data.draw(VALUES)
+        )  # the mark is taken out of the text: a key that stands twice
     else:
-        holder[way[-1]] = data.draw(VALUES)
+        holder[way[-1]] = copy.deepcopy(data.draw(VALUES))
     return document
 
 
 @pytest.mark.parametrize("name", BASES)
+@settings(max_examples=settings.default.max_examples // 4 if settings.default else 50)
 @given(data=st.data())
 def test_no_number_is_lost(name: str, data: st.DataObject):
     """Files with values replaced, removed, renamed, repeated, cut off and put together: each number is a row or a problem."""
