@@ -19,6 +19,7 @@ from bigbench_meta.loader.columns import Columns
 _metric = st.sampled_from(["bleu", "rouge1", "rougeLsum", "exact_str_match", "a b", 'q"uote', "caf\u00e9", ""])
 _plain_value = (st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**18), 10**18)).map(json.dumps)
 # Two signs before a word are no number: text that looks like one.
+_NOTHING: st.SearchStrategy[str] = st.nothing()
 _signed = st.builds(
     lambda signs, word: json.dumps(signs + word),
     st.text("+-", max_size=3),
@@ -45,7 +46,7 @@ _string = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from([
 
 
 @st.composite
-def _entries(draw: st.DrawFn, values: st.SearchStrategy[str], odd: st.SearchStrategy[str] = st.nothing()) -> str:
+def _entries(draw: st.DrawFn, values: st.SearchStrategy[str], odd: st.SearchStrategy[str] = _NOTHING) -> str:
     pairs = draw(st.lists(st.tuples(_metric, values), max_size=4))
     fields = {
         "score_dict": "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in pairs) + "}",
