@@ -77,6 +77,7 @@ def on_axis(frame: pd.DataFrame, axis: str) -> Placed:
         raise AnalysisError(f"axis={axis!r} is not one of {', '.join(AXES)}")
     if _ORDER in frame.columns and (frame[_ORDER] == axis).all():
         return Placed(frame, (), {})
+    frame = frame.reset_index(drop=True)
     if axis == "params":
         return _by_params(frame)
     notes: list[str] = []

@@ -217,6 +217,7 @@ def check_command(
 
     from bigbench_meta.analysis import analyze
     from bigbench_meta.analysis.coverage import coverage
+    from bigbench_meta.analysis.wording import count_words
     from bigbench_meta.axes import on_axis
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.jobs.given import read_given
@@ -232,16 +233,14 @@ def check_command(
             registry=metrics(metrics_file), axis=axis, progress=progress,
         )  # fmt: skip
     frame = on_axis(loaded.frame, axis).frame
-    read = (
-        ", ".join(f"{count} files of {name}" for name, count in loaded.formats.items()) or "a table"
-        if loaded.commit is None
-        else "score files"
-    )
+    files = ", ".join(f"{count_words(count, 'file')} of {name}" for name, count in loaded.formats.items())
+    tasks, who = loaded.frame["task"].nunique(), len(loaded.frame[["family", "model"]].drop_duplicates())
     say(
-        f"{loaded.source}: read {len(loaded.frame):,} scores of {loaded.frame['task'].nunique()} tasks and "
-        f"{len(loaded.frame[['family', 'model']].drop_duplicates())} models from {read}; {len(loaded.problems)} problems."
+        f"{loaded.source}: read {count_words(len(loaded.frame), 'score')} of {count_words(tasks, 'task')} and "
+        f"{count_words(who, 'model')} from {files or count_words(loaded.counts.files, 'file')}; "
+        f"{count_words(len(loaded.problems), 'problem')}."
     )
-    for note in [*loaded.notes, *found.settings["axis_notes"]]:
+    for note in found.settings["axis_notes"]:
         say(note)
     tests = coverage(found.curves)
     say(f"Tested {tests.sentence()}")

@@ -127,8 +127,6 @@ def load_command(
     )
     if results.formats:
         say(f"files of {', '.join(f'{name} ({count})' for name, count in results.formats.items())}")
-        for note in results.notes:
-            say(note)
     if len(results.problems) and problems is None:
         say("see them with --problems FILE.csv")
     files: dict[Path, bytes] = {}

@@ -194,6 +194,11 @@ def look_up(pairs: pd.DataFrame, registry: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+# What other tools mean by names that BIG-bench's tasks use for scores of any scale, of which nothing is known there.
+_OF_HARNESSES: dict[str, dict[str, Any]] = {
+    # lm-evaluation-harness, lighteval: mean F1 of the words of answer and target, or F1 of a class.
+    "f1": {"low": 0.0, "high": 1.0, "direction": "higher", "linearity": "nonlinear", "continuous": "no"}
+}
 _PERCENT = 100.0
 _ON_GRID = 1e-4  # of an item: how far a share times its items may be from a whole number
 
@@ -224,7 +229,12 @@ def completed(registry: pd.DataFrame, frame: pd.DataFrame) -> Completed:
     pairs = pd.DataFrame([key for key, _ in groups], columns=["task", "metric"])
     facts = look_up(pairs, registry)
     rows, notes = [], []
-    for ((task, metric), part), fact in zip(groups, facts.to_dict("records"), strict=True):
+    of_harness = "harness" in frame.columns
+    for ((task, metric), part), known in zip(groups, facts.to_dict("records"), strict=True):
+        usual = (
+            _OF_HARNESSES.get(metric.partition(",")[0], {}) if of_harness and known["direction"] == "unknown" else {}
+        )
+        fact = known | usual
         own = _own_facts(part, fact)
         if own.pop("contradicts", False):
             notes.append(
@@ -232,7 +242,7 @@ def completed(registry: pd.DataFrame, frame: pd.DataFrame) -> Completed:
             )
         if own.pop("percent", False):
             notes.append(f"{task}, {metric}: scores above 1, so they are taken as percent.")
-        if own:
+        if own or usual:
             names = {"metric": metric, "task": task, "source": "the results themselves"}
             rows.append({str(name): value for name, value in fact.items()} | own | names)
     if not rows:

@@ -53,7 +53,8 @@ def read_source(checkout: Checkout, models: pd.DataFrame, *, only: str | None = 
     notes = list(tabled.notes)
     if found.samples:
         notes.append(
-            f"{found.samples} files of samples lie beside the results; `bigbench-meta rescore` scores them under many metrics."
+            f"{found.samples} file{'s' * (found.samples > 1)} of samples beside the results: `bigbench-meta rescore` scores "
+            "the same outputs under many metrics."
         )
     formats = tuple(sorted(found.files.items()))
     return Loaded(tabled.frame, problems, sum(found.files.values()), found.on_disk, tuple(notes), formats)

@@ -147,7 +147,7 @@ def test_lm_eval_files():
     assert sizes["tiny-1m"] == 1_057_280
     assert set(frame["family"]) == {"tiny"}
     assert any("embeddings included" in note for note in results.notes)
-    assert any("1 files of samples" in note for note in results.notes)
+    assert any("1 file of samples" in note for note in results.notes)
 
 
 def test_helm_run():
