@@ -232,7 +232,9 @@ def completed(registry: pd.DataFrame, frame: pd.DataFrame) -> Completed:
     of_harness = "harness" in frame.columns
     for ((task, metric), part), known in zip(groups, facts.to_dict("records"), strict=True):
         usual = (
-            _OF_HARNESSES.get(metric.partition(",")[0], {}) if of_harness and known["direction"] == "unknown" else {}
+            _OF_HARNESSES.get(str(metric).partition(",")[0], {})
+            if of_harness and known["direction"] == "unknown"
+            else {}
         )
         fact = known | usual
         own = _own_facts(part, fact)

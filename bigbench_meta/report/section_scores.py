@@ -42,7 +42,8 @@ def scores_section(tables: Mapping[str, pd.DataFrame], *, simulated: bool) -> Se
         curves,
         tuple(column for column in CURVE_COLUMNS if column in curves.columns and (several or column != "subtask")),
     )
-    return Section(name="scores", title="Emergence scores by metric", figures=(shown,), tables=(table,))
+    drawn = (shown,) if curves["emergence_score"].notna().any() else ()  # nothing to draw where no curve has a score
+    return Section(name="scores", title="Emergence scores by metric", figures=drawn, tables=(table,))
 
 
 _LISTINGS = (
