@@ -243,7 +243,9 @@ def completed(registry: pd.DataFrame, frame: pd.DataFrame) -> Completed:
                 f"{task}, {metric}: the results say that {own['direction']} is better, the registry {fact['direction']}; the results count."
             )
         if own.pop("percent", False):
-            notes.append(f"{task}, {metric}: scores above 1, so they are taken as percent.")
+            shares = int(((part["score"] > 0) & (part["score"] <= 1)).sum())
+            doubt = f" {shares} of {len(part)} are 1 or below: correct them if they are shares." if shares else ""
+            notes.append(f"{task}, {metric}: scores above 1, so they are taken as percent.{doubt}")
         if own or usual:
             names = {"metric": metric, "task": task, "source": "the results themselves"}
             rows.append({str(name): value for name, value in fact.items()} | own | names)

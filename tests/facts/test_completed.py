@@ -42,6 +42,8 @@ def test_percent():
     known = completed(bm.metrics(), frame("acc", [12.5, 80.0], direction="higher"))
     assert known.notes == ("t, acc: scores above 1, so they are taken as percent.",)
     assert facts(frame("acc", [12.5, 80.0], direction="higher"))["high"] == 100
+    mixed = completed(bm.metrics(), frame("acc", [0.4, 0.0, 55.0], direction="higher"))
+    assert mixed.notes[0].endswith("1 of 3 are 1 or below: correct them if they are shares.")
     assert (
         completed(bm.metrics(), frame("accuracy", [0.5], harness="opencompass", low_score=0.0, high_score=100.0)).notes
         == ()

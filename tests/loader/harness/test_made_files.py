@@ -239,6 +239,18 @@ def test_bigscience_variant(tmp_path: Path):
     assert any("it is taken from their path: bloom-560m" in note for note in results.notes)
 
 
+def test_results_as_a_list(tmp_path: Path):
+    """Old files whose results are a list of entries, or stand under table_results, are read by the names in them."""
+    entries = [{"task_name": "cb", "prompt_name": "p1", "acc": 0.25}, {"task_name": "cb", "prompt_name": "p2", "acc": 0.5}]
+    files: dict[str, object] = {
+        "bloom-560m/a.json": {"results": entries, "config": {"num_fewshot": 1}},
+        "bloom-1b1/b.json": {"table_results": {"sums": {"acc": 0.75}}, "config": {}},
+    }
+    frame = load(tmp_path, files).frame
+    found = sorted(zip(frame["task"].astype(str), frame["subtask"].astype(str), frame["score"], strict=True))
+    assert found == [("cb", "cb+p1", 0.25), ("cb", "cb+p2", 0.5), ("sums", "sums", 0.75)]
+
+
 def test_checkpoints(tmp_path: Path):
     """The step of a revision is a column, and part of the key; tokens follow from it; the finished model has all its tokens."""
     config = "pretrained=EleutherAI/pythia-70m,revision=step{}"
