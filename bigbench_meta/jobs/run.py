@@ -282,7 +282,7 @@ def _is_simulated(checkout: Checkout) -> bool:
     return any(NOTICE.encode() in content for _, content in checkout.read(first))
 
 
-def _counts(results: Results, analysis: Analysis, *, left_out: int) -> dict[str, int]:
+def _counts(results: Results, analysis: Analysis, *, left_out: int = 0) -> dict[str, int]:
     """Rows and curves at every step, from numbers on disk to curves with a verdict; they add up at each."""
     from bigbench_meta.analysis.conservation import account
 
