@@ -71,8 +71,9 @@ lowest:
 
 # Two locks, for running and for developing, with hashes and without any index line. A package that another one asks for
 # with an extra is pinned with that extra: pip takes `coverage[toml]` for pinned only where the lock says `coverage[toml]`.
-# The third is that of a tool apart, the validator of exported records.
-COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+# One version of a package serves every Python: NumPy draws other numbers from one release to the next. The third lock is that
+# of a tool apart, the validator of exported records.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
   --no-strip-extras --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 lock: .venv/.ready
 	$(COMPILE) pyproject.toml --group build --python-version 3.11 --output-file requirements.lock

@@ -15,6 +15,7 @@ __version__ = "0.2.0"
 _HOME = {
     "Analysis": "bigbench_meta.analysis",
     "analyze": "bigbench_meta.analysis",
+    "check": "bigbench_meta.jobs.check",
     "claims": "bigbench_meta.facts.claims",
     "findings": "bigbench_meta.analysis.findings",
     "packaged_ladder": "bigbench_meta.experiments.ladder.packaged",
@@ -28,6 +29,7 @@ _HOME = {
     "metrics": "bigbench_meta.facts.metrics",
     "models": "bigbench_meta.facts.models",
     "run": "bigbench_meta.jobs.run",
+    "shares": "bigbench_meta.analysis.tasks.shares",
     "simulate": "bigbench_meta.simulation.repository",
 }
 # public names that are modules
@@ -40,6 +42,7 @@ __all__ = [
     "Results",
     "__version__",
     "analyze",
+    "check",
     "claims",
     "emergence_score",
     "fetch",
@@ -52,6 +55,7 @@ __all__ = [
     "packaged_ladder",
     "run",
     "score_curves",
+    "shares",
     "simulate",
 ]
 

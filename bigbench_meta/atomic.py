@@ -2,7 +2,8 @@
 
 Each is written beside its place under a hidden name of its own, ``.NAME.xxxxxxxx.partial``, and renamed when complete. Its
 writer holds a lock meanwhile, which the operating system frees when the writer dies: whoever writes to the same place next
-removes what nobody holds. What is locked belongs to a living process and stays.
+removes what nobody holds. What is locked belongs to a living process and stays. What replaces a file or folder has its
+permissions, from the first byte on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if os.name == "posix":
@@ -22,7 +25,6 @@ if os.name == "posix":
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LOCK = ".lock"
 # Elsewhere (Windows) a file that is open can be neither renamed nor removed.
@@ -57,10 +59,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _new_beside(path: Path) -> tuple[Path, BinaryIO]:
-    """Make a hidden file beside ``path`` and lock it."""
+    """Make a hidden file beside ``path`` with its permissions and lock it."""
     while True:
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         stream = beside.open("xb")
+        _take_permissions(path, beside)
         if not _POSIX:
             return beside, stream
         with contextlib.suppress(OSError):  # no locks here: its age tells
@@ -133,12 +136,36 @@ def folder_beside(place: Path) -> Iterator[Path]:
     try:
         with locked(lock):
             building.mkdir()
+            _take_permissions(place, building, at_least=stat.S_IRWXU)
             yield building
     finally:
         shutil.rmtree(building, ignore_errors=True)
         if place.exists():
             shutil.rmtree(retired(building), ignore_errors=True)
         lock.unlink(missing_ok=True)
+
+
+def keep_permissions(old: Path, new: Path) -> None:
+    """Give a folder, and each file and folder in it, the permissions of what ``old`` has in its place."""
+    for place, folders, files in os.walk(new, topdown=False):
+        for name in [*files, *folders]:
+            path = Path(place) / name
+            _take_permissions(old / path.relative_to(new), path)
+    _take_permissions(old, new)
+
+
+def _take_permissions(old: Path, new: Path, *, at_least: int = 0) -> None:
+    """Give ``new``, which is ours, the permissions of what stands at ``old``; as they are if there is nothing, or a link.
+
+    Of somebody else's file or folder only restrictions are taken: it could have been put there to let others write.
+    """
+    try:
+        found, made = old.lstat(), new.lstat()
+    except OSError:
+        return
+    if _POSIX and stat.S_IFMT(found.st_mode) == stat.S_IFMT(made.st_mode):
+        allowed = found.st_mode if found.st_uid == os.geteuid() else found.st_mode & made.st_mode
+        new.chmod(allowed & 0o777 | at_least)
 
 
 def retired(building: Path) -> Path:

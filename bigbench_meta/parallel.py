@@ -11,12 +11,13 @@ import logging
 import os
 import threading
 import time
+import warnings
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from bigbench_meta.progress import Progress
 
@@ -37,6 +38,7 @@ def run_jobs(
     *,
     worth: int = 2,
     workers: int | None = None,
+    local: bool = False,
     progress: Progress | None = None,
     what: str = "",
 ) -> list[Result]:
@@ -53,6 +55,8 @@ def run_jobs(
     workers : int, optional
         Worker processes; 1 runs every job in this process. By default one for each core, or as many as the joblib
         backend in force has.
+    local : bool
+        Use processes of this machine whatever backend is in force: for jobs on files or fonts that only it has.
     progress : Progress, optional
         Called as ``progress(done, len(jobs), what)`` after each job.
     what : str
@@ -75,9 +79,10 @@ def run_jobs(
     results: list[Result] = []
     if workers != 1 and len(jobs) >= worth:
         try:
-            for result in _from_workers(function, jobs, workers=workers or -1):
-                results.append(result)
-                _tell(progress, len(results), len(jobs), what)
+            with closing(_from_workers(function, jobs, workers=workers or -1, local=local)) as arriving:
+                for result in arriving:
+                    results.append(result)
+                    _tell(progress, len(results), len(jobs), what)
         except (BrokenExecutor, OSError) as err:
             if not isinstance(err, BrokenExecutor) and results:
                 raise
@@ -118,17 +123,27 @@ def search_less_for_garbage() -> None:
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
 
 
-def _from_workers(function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int) -> Iterator[Result]:
+def _from_workers(
+    function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, local: bool
+) -> Generator[Result]:
     from joblib import Parallel, delayed
 
     with safe_start():
         parallel = Parallel(
             n_jobs=workers,
+            backend="loky" if local else None,
             return_as="generator",
             initializer=_begin_worker,
             initargs=(os.getpid(), os.uname().nodename),
         )
-        yield from parallel(delayed(function)(job) for job in jobs)
+        results = parallel(delayed(function)(job) for job in jobs)
+        try:
+            for result in results:  # noqa: UP028 - `yield from` would close it before the warning is silenced
+                yield result
+        finally:  # interrupted, perhaps: what still runs is cancelled, which joblib would warn of
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
 
 
 def _tell(progress: Progress | None, done: int, total: int, what: str) -> None:

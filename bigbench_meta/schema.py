@@ -131,6 +131,8 @@ CURVES_ANALYZED = Table(
         "surprise": _FLOAT,
         "p_surprise": _FLOAT,
         "q_surprise": _FLOAT,
+        "power_sharp": _FLOAT,
+        "power_surprise": _FLOAT,
         "verdict": _CATEGORY,
         "emergent": _NULLABLE_BOOL,
     },
@@ -138,7 +140,7 @@ CURVES_ANALYZED = Table(
 )
 
 UNDEFINED_REASONS = ("too_few_scales", "flat", "zero_median_step", "missing_values")
-VERDICTS = ("too_few_scales", "flat", "smooth", "sharp", "inverse", "undecided")
+VERDICTS = ("too_few_scales", "flat", "smooth", "sharp", "inverse", "nonmonotone", "undecided")
 DIRECTIONS = ("higher", "lower", "unknown")
 
 # The one metric that BIG-bench derives from the others: it gets a curve, never a place in a family of tests.

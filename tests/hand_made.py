@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
 HOSTILE = '<img src=x onerror="alert(1)">|`=1+1`&_%$#{}~^\\end{document}'
 
+# What LaTeX, Markdown or a spreadsheet would act on.
+NASTY = [
+    "a_b",
+    "50% & more",
+    "x^2 ~ #1 {y}",
+    r"\input{/etc/passwd}",
+    "$E=mc^2$",
+    "<b>",
+    "a|b",
+    "two\nlines",
+    "[5pt]",
+    "*",
+    "?`!`--",
+    "中文 é",
+    '"q"',
+]
+
 
 @pytest.fixture(scope="session")
 def hostile() -> str:

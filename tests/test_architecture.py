@@ -12,7 +12,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "bigbench_meta"
 
 # Each stage may import from itself and from the stages before it.
-BASE = ("errors", "values", "schema", "progress", "atomic", "parallel", "provenance", "table_files", "axes")
+BASE = (
+    "errors", "values", "schema", "progress", "cards", "atomic", "parallel", "provenance", "seeds", "table_files", "cluster", "axes",
+)  # fmt: skip
 STAGES = (
     "base", "facts", "fetcher", "simulation", "loader", "emergence", "analysis", "figures", "experiments", "export", "report",
     "jobs", "cli",

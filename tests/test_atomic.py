@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -186,3 +187,46 @@ def test_a_lock_is_held_by_one(tmp_path):
         locked(tmp_path / "x.lock", wait=False),
     ):
         pass
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o664, 0o400, 0o755])
+def test_a_file_keeps_the_permissions_of_the_one_it_replaces(tmp_path, mode):
+    """From the first byte on; a new file has what the umask leaves."""
+    old = tmp_path / "t.csv"
+    old.write_text("old")
+    old.chmod(mode)
+    before = os.umask(0o077)
+    try:
+        for path, expected in ((old, mode), (tmp_path / "new.csv", 0o600)):
+            with whole_file(path) as stream:
+                assert os.fstat(stream.fileno()).st_mode & 0o777 == expected
+                stream.write(b"new")
+            assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", expected)
+    finally:
+        os.umask(before)
+
+
+@posix
+def test_permissions_of_a_link_or_of_somebody_else_are_not_taken(tmp_path, monkeypatch):
+    """What a link leads to is not replaced; a file of another user can restrict, and cannot let others write."""
+    (tmp_path / "outside").write_text("x")
+    (tmp_path / "outside").chmod(0o777)
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    before = os.umask(0o022)
+    try:
+        with whole_file(tmp_path / "link") as stream:
+            stream.write(b"new")
+        assert (tmp_path / "link").stat().st_mode & 0o777 == 0o644
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        for theirs, taken in ((0o666, 0o644), (0o600, 0o600)):
+            (tmp_path / "theirs").write_text("x")
+            (tmp_path / "theirs").chmod(theirs)
+            with whole_file(tmp_path / "theirs") as stream:
+                stream.write(b"new")
+            assert (tmp_path / "theirs").stat().st_mode & 0o777 == taken
+    finally:
+        os.umask(before)

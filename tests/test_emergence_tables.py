@@ -222,6 +222,12 @@ def test_sum_of_repeats_does_not_depend_on_their_order(place):
     assert len(found) == 1
 
 
+def test_repeats_whose_sum_is_beyond_any_float():
+    """Their mean is a float all the same, here 1.5e308 and -1.7e308, without a warning; other points keep their bits."""
+    frame = pd.concat([frame_of({"s": [1.3e308, -1.7e308, 0.1]}), frame_of({"s": [1.7e308, -1.7e308, 0.7]})])
+    assert curve_points(frame.reset_index(drop=True)).score.tolist() == [1.5e308, -1.7e308, (0.1 + 0.7) / 2]
+
+
 def test_numbers_of_a_table_are_taken_as_doubles():
     """Whole scales and scores of single precision: 2^24 and 1 have the mean 8388608.5, which needs 25 bits."""
     frame = pd.concat([frame_of({"s": [2.0**24, 0.0, 1.0]}), frame_of({"s": [1.0, 0.0, 1.0]})], ignore_index=True)
@@ -276,7 +282,7 @@ def test_registry_of_the_user():
 def test_words_of_refusals():
     """Which columns are missing and which are needed; how many dimensions there are."""
     with pytest.raises(TableError) as caught:
-        bm.score_curves(frame_of({"s": [1.0]}).drop(columns=["scale", "family"]))
+        curve_points(frame_of({"s": [1.0]}).drop(columns=["scale", "family"]))
     assert str(caught.value) == (
         "column(s) family, scale missing; a table of scores needs "
         f"{', '.join([*CURVES.key, 'is_aggregate', 'is_preferred', 'scale', 'score'])}"

@@ -10,12 +10,16 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from bigbench_meta.analysis.coverage import claimed_in_source
-from bigbench_meta.analysis.curves.verdicts import NOT_TRUSTED
+from bigbench_meta.analysis.curves.power import ENOUGH
+from bigbench_meta.analysis.curves.verdicts import AT_LIMIT, NOT_TRUSTED
 from bigbench_meta.analysis.tasks.agreement import MIN_TASKS, not_surviving, unclaimed_surprises
 from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR
+from bigbench_meta.analysis.tasks.population_sentences import effect_sentences, share_sentences
 from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
+    contrast_sentences,
     length_sentences,
+    selection_sentences,
     shift_sentences,
     swap_sentences,
 )
@@ -45,17 +49,23 @@ def findings(analysis: Analysis) -> list[str]:
     if not claimed_in_source(analysis.claims):
         return [
             *verdict_sentences(analysis.curves, analysis.settings),
+            *share_sentences(analysis.shares),
             *swap_sentences(analysis.swap_tests),
+            *effect_sentences(analysis.effects),
             *length_sentences(analysis.lengths),
             UNDECIDED,
         ]
     return [
         *claims_sentences(analysis.concentration),
+        *contrast_sentences(analysis.concentration),
+        *selection_sentences(analysis.concentration),
         *verdict_sentences(analysis.curves, analysis.settings),
         *claimed_sentences(analysis.claims),
         *agreement_sentences(analysis.agreement),
+        *share_sentences(analysis.shares),
         *concentration_sentences(analysis.concentration),
         *swap_sentences(analysis.swap_tests),
+        *effect_sentences(analysis.effects),
         *length_sentences(analysis.lengths),
         *shift_sentences(analysis.common_shift, analysis.concentration),
         *limit_sentences(analysis.claims, families=sorted(set(measured["family"]))),
@@ -80,13 +90,6 @@ def claims_sentences(concentration: pd.DataFrame) -> list[str]:
             else "."
         )
     ]
-    single = [
-        f"{name} alone {estimate_words(row)}"
-        for name in NAMED_PAIR
-        if (row := first_row(against_all, metrics=name, strata="", effect="conditional odds ratio")) is not None
-    ]
-    if single:
-        sentences.append(f"Odds ratios of the two metrics apart: {', '.join(single)}.")
     top = table[table["effect"] == "share of cases on the top two"]
     if len(top):
         shuffled = top.iloc[0]
@@ -113,7 +116,9 @@ def verdict_sentences(curves: pd.DataFrame, settings: Mapping[str, object]) -> l
             )
             continue
         words = [
-            f"{counts[word]} {word}" for word in ("sharp", "smooth", "flat", "inverse", "undecided") if counts.get(word)
+            f"{counts[word]} {word}"
+            for word in ("sharp", "smooth", "flat", "inverse", "nonmonotone", "undecided")
+            if counts.get(word)
         ]
         surprising = int((part["q_surprise"] <= 0.05).sum())
         emergent = int(part["emergent"].fillna(value=False).sum())
@@ -148,6 +153,18 @@ def _power_sentences(part: pd.DataFrame, *, place: str) -> list[str]:
             + (f", and on {blind} no score would have been one" if blind else "")
             + f"; the smallest jump that the sharpness test would have seen is {_or_none(tested['detectable_jump'].median())} in the median."
         )
+    judged = part[part["power_sharp"].notna()]
+    if len(judged):
+        shares = [int((judged[name] >= ENOUGH).sum()) for name in ("power_sharp", "power_surprise")]
+        both = int((judged[["power_sharp", "power_surprise"]] >= ENOUGH).all(axis=1).sum())
+        sentences.append(
+            f"{place}: a jump of .4 of the range at either of the last two steps would have been called sharp with a power of "
+            f"80% on {shares[0]} of {count_words(len(judged), 'curve')}, a surprise on {shares[1]}, and both on {both}: only there "
+            f"does an absence count."
+        )
+    limited = int(part["verdict_reason"].astype(str).str.startswith(AT_LIMIT).sum())
+    if limited:
+        sentences.append(f"{place}: {count_words(limited, 'curve')} left undecided {AT_LIMIT}.")
     refused = int(part["verdict_reason"].astype(str).str.startswith(NOT_TRUSTED).sum())
     if refused:
         sentences.append(

@@ -8,29 +8,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.decisions import RISK, open_decisions
 from bigbench_meta.analysis.curves.inference import (
+    WORTH_SHARING,
     CurveJob,
     CurveResult,
-    RefineJob,
-    infer_curve,
+    FurtherJob,
+    batches,
+    draw_tests_further,
+    infer_curves_together,
     noise_group,
     pool_noise,
-    refine_curve,
     typical_curves,
 )
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
-from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, Sampling
+from bigbench_meta.analysis.curves.montecarlo import Sampling
 from bigbench_meta.analysis.curves.noise import noise_of_errors
 from bigbench_meta.analysis.curves.outcomes import curve_table, forecast_table, noise_table, point_table, sweep_table
 from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN
 from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
-from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, FLAT_MARGIN, JUMP_MARGIN
+from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, FLAT_MARGIN, JUMP_MARGIN, hangs_on_fixed_levels
 from bigbench_meta.analysis.tasks.lengths import given_lengths
 from bigbench_meta.analysis.tasks.overview import over_tasks
 from bigbench_meta.analysis.unmatched import not_used
+from bigbench_meta.analysis.views import AnalysisViews
 from bigbench_meta.axes import on_axis
+from bigbench_meta.emergence.points import POINT_COLUMNS
 from bigbench_meta.errors import AnalysisError
 from bigbench_meta.parallel import run_jobs
+from bigbench_meta.progress import shown
+from bigbench_meta.seeds import as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,18 +52,18 @@ if TYPE_CHECKING:
 
 # Up to that many curves all leaf curves are tested; beyond, only those of the family of tests unless asked for.
 MOST_CURVES_UNASKED = 4000
-# Small p-values go on to four times the draws that one finding needs, but no further than the limit: a curve at 20,000
-# draws takes about ten times as long as one at 999, and the limit keeps thousands of tests to minutes.
-_RESOLUTION_MARGIN, DRAW_LIMIT = 4, 20_000
+# Draws of one test beyond which its decision is left open: a p-value a tenth away from the limit of its correction is told
+# apart from it by then if that limit is .001 or more.
+DRAW_LIMIT = 100_000
+# Each round draws so many times as far as the last.
+_FURTHER = 4
 # Whoever asks for fewer draws wants speed, not resolution.
 _MIN_TO_GO_ON = 999
-# Starting processes takes about as long as testing this many curves.
-_WORTH_SHARING = 24
 Job = TypeVar("Job")
 
 
-@dataclass(frozen=True)
-class Analysis:
+@dataclass(frozen=True, repr=False)
+class Analysis(AnalysisViews):
     """What an analysis found.
 
     Attributes
@@ -67,7 +74,7 @@ class Analysis:
     sweep : one row per (curve, exponent bound): p of sharpness against that bound.
     points : one row per (curve, scale): the score, its standard error from items alone and with overdispersion.
     noise : one row per group of curves whose noise is pooled: overdispersion (items) or scatter (no items).
-    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths : findings over tasks,
+    concentration, specifications, swaps, swap_tests, claims, agreement, common_shift, lengths, shares, effects, task_effects : findings over tasks,
         as `bigbench_meta.analysis.tasks.overview.OverTasks` describes them.
     settings : every choice and count, ready for JSON.
     """
@@ -85,13 +92,16 @@ class Analysis:
     agreement: pd.DataFrame
     common_shift: pd.DataFrame
     lengths: pd.DataFrame
+    shares: pd.DataFrame
+    effects: pd.DataFrame
+    task_effects: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 def analyze(
     results: Results | pd.DataFrame,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     draws: int = 999,
     draw_limit: int = DRAW_LIMIT,
     items: pd.DataFrame | None = None,
@@ -101,14 +111,15 @@ def analyze(
     every_metric: bool | None = None,
     axis: str = "params",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Analysis:
     """Test every curve of a set of results and say what can, and what cannot, be concluded.
 
     Parameters
     ----------
-    results : what `bigbench_meta.load_results` returns, or a RESULTS frame.
-    rng : the one source of randomness. Each curve gets numbers of its own from it and its key, so that a result
+    results : what `bigbench_meta.load_results` returns, a RESULTS frame, or a frame with the columns ``task, metric, family,
+        model, scale, score``, the others then at their defaults.
+    rng : the one source of randomness, a generator or the seed of one (``rng=0``). Each curve gets numbers of its own from it and its key, so that a result
         depends neither on the order nor on the number of curves, except through the noise they share.
     draws : draws of the null per test; curves with clearly large p-values stop early. Where the smallest p-value that
         they allow, 1/(draws + 1), could not pass the correction for the family of tests, the curves with small ones are
@@ -130,7 +141,8 @@ def analyze(
         `bigbench_meta.axes`.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
         start; results do not depend on it, to the byte.
-    progress : called as ``progress(done, total, what)``.
+    progress : called as ``progress(done, total, what)``; True and False show a line with counts, rate and time left, or none;
+        by default it is shown in a notebook and an interactive console.
 
     Returns
     -------
@@ -150,7 +162,10 @@ def analyze(
     Benjamini-Hochberg holds under the positive dependence that this brings, not under any.
     """
     from bigbench_meta.facts.metrics import completed, metrics
+    from bigbench_meta.loader.at_hand import scores_frame
 
+    rng, progress = as_generator(rng), shown(progress)
+    results = scores_frame(results, needed=[*POINT_COLUMNS, "model"])
     if lengths is not None:
         given_lengths(lengths)  # a fault in it is said before the work, not after it
     placed = on_axis(frame_of(results), axis)
@@ -241,7 +256,7 @@ def infer_curves(results: Results | pd.DataFrame, *, rng: np.random.Generator, c
     every_metric = len(curves) <= MOST_CURVES_UNASKED if choices.every_metric is None else choices.every_metric
     testable = allowed & (member | every_metric)
     chosen = [each for each, test in zip(curves, testable, strict=True) if test]
-    pooled = pool_noise(chosen, seed=seed)
+    pooled = pool_noise(chosen, seed=seed, workers=choices.workers)
     noises = [_noise_of(each, pooled) if test else None for each, test in zip(curves, testable, strict=True)]
     found = _infer_all(curves, noises, member=member, seed=seed, choices=choices)
     analyzed = curve_table(table, curves, noises=noises, pooled=pooled, found=found, member=member, testable=testable)
@@ -269,57 +284,95 @@ def _infer_all(
 ) -> list[CurveResult | None]:
     draws, progress = choices.draws, choices.progress
     typical = typical_curves([each for each, noise in zip(curves, noises, strict=True) if noise is not None])
-    jobs = [
-        CurveJob(curve, noise, typical.get(curve.key), Sampling(noise, draws, seed))
-        for curve, noise in zip(curves, noises, strict=True)
-        if noise is not None
-    ]
     positions = [position for position, noise in enumerate(noises) if noise is not None]
+    together = batches([(curves[at].x, noise_group(curves[at])) for at in positions])
+    jobs = []
+    for some in together:
+        places = [positions[at] for at in some]
+        jobs.append(
+            CurveJob(
+                tuple(curves[at] for at in places),
+                tuple(noises[at] for at in places),  # type: ignore[misc]
+                tuple(typical.get(curves[at].key) for at in places),
+                Sampling(draws, seed),
+            )
+        )
     found: list[CurveResult | None] = [None] * len(curves)
     tested = run_jobs(
-        infer_curve, jobs, worth=_WORTH_SHARING, workers=choices.workers, progress=progress, what="curves tested"
-    )
-    for position, result in zip(positions, tested, strict=True):
-        found[position] = result
-    # A family of m tests can reject nothing while the smallest p-value that the draws allow is too large for it.
-    n_tests = sum(bool(member[position]) for position in positions)
-    further = most_draws(draws, n_tests, limit=choices.draw_limit)
-    again: dict[int, set[str]] = {}
-    for name in ("trend", "sharp", "surprise"):
-        p = {at: found[at].effects[f"p_{name}"] for at in positions if member[at] and found[at] is not None}  # type: ignore[union-attr]
-        lowest = sum(value <= 1 / (draws + 1) + 1e-12 for value in p.values())
-        if further > draws and lowest and 1 / (draws + 1) > FALSE_DISCOVERY_RATE * lowest / n_tests:
-            for at, value in p.items():
-                if value < EXCEEDANCES / (draws + 1):
-                    again.setdefault(at, set()).add(name)
-    pending = sorted(again)
-    refined = [
-        RefineJob(curves[at], noises[at], found[at], Sampling(noises[at], further, seed), frozenset(again[at]))  # type: ignore[arg-type]
-        for at in pending
-    ]
-    drawn = run_jobs(
-        refine_curve,
-        refined,
-        worth=_WORTH_SHARING,
+        infer_curves_together,
+        jobs,
+        worth=WORTH_SHARING,
         workers=choices.workers,
-        progress=progress,
-        what="curves drawn further",
+        progress=_in_curves(progress, len(positions)),
+        what="curves tested",
     )
-    for at, result in zip(pending, drawn, strict=True):
-        found[at] = result
+    for some, results in zip(together, tested, strict=True):
+        for at, result in zip(some, results, strict=True):
+            found[positions[at]] = result
+    if draws >= _MIN_TO_GO_ON:
+        _settle(curves, noises, found, member=member, seed=seed, choices=choices)
     return found
 
 
-def most_draws(draws: int, n_tests: int, *, limit: int = DRAW_LIMIT) -> int:
-    """Return the draws to which small p-values go on, so that a single finding among ``n_tests`` could be declared.
+def _in_curves(progress: Progress | None, n_curves: int) -> Progress | None:
+    """Tell progress in curves where the work is done in batches of them."""
+    if progress is None:
+        return None
+    return lambda done, total, what: progress(done * n_curves // total, n_curves, what)
 
-    Examples
-    --------
-    >>> most_draws(999, 120), most_draws(999, 16000)
-    (9600, 20000)
-    """
-    wanted = int(np.ceil(_RESOLUTION_MARGIN * n_tests / FALSE_DISCOVERY_RATE))
-    return max(draws, min(wanted, limit)) if draws >= _MIN_TO_GO_ON else draws
+
+def _settle(
+    curves: list[Curve],
+    noises: list[Noise | None],
+    found: list[CurveResult | None],
+    *,
+    member: NDArray[np.bool_],
+    seed: int,
+    choices: Choices,
+) -> None:
+    """Draw further, four times as far in each round, what the draws so far leave open, and mark what stays so."""
+    places = [at for at, result in enumerate(found) if result is not None]
+    results = [result for result in found if result is not None]
+    family = [int(not member[at]) for at in places]
+    fixed = [_hangs(curves[at], result) for at, result in zip(places, results, strict=True)]
+    to, part = choices.draws, 0
+    while True:
+        left = open_decisions(results, family=family, settle_fixed=fixed)
+        if to >= choices.draw_limit:
+            break
+        to, part = min(_FURTHER * to, choices.draw_limit), part + 1
+        jobs, whose = [], []
+        for at, names in enumerate(left.tests):
+            known = {name: results[at].tests[name] for name in names}
+            if known:
+                jobs.append(FurtherJob(curves[places[at]], noises[places[at]], known, to, seed, part))  # type: ignore[arg-type]
+                whose.append(at)
+        if not jobs:
+            break
+        drawn = run_jobs(
+            draw_tests_further,
+            jobs,
+            worth=WORTH_SHARING,
+            workers=choices.workers,
+            progress=choices.progress,
+            what="curves drawn further",
+        )
+        for at, new in zip(whose, drawn, strict=True):
+            results[at] = results[at]._replace(tests=results[at].tests | new)
+    for at, place in enumerate(places):
+        found[place] = results[at]._replace(
+            effects=results[at].effects | {"at_draw_limit": " ".join(sorted(left.decisions[at]))}
+        )
+
+
+def _hangs(curve: Curve, result: CurveResult) -> bool:
+    effects = result.effects
+    return hangs_on_fixed_levels(
+        sign=effects["trend_sign"],
+        doubtful=effects["sharp_level_doubtful"],
+        jump_high=effects["jump_high"] / curve.margin_scale,
+        rise=effects["rise"] / curve.margin_scale,
+    )
 
 
 def _settings(analyzed: pd.DataFrame, *, choices: Choices, seed: int, every_metric: bool) -> dict[str, Any]:
@@ -327,7 +380,9 @@ def _settings(analyzed: pd.DataFrame, *, choices: Choices, seed: int, every_metr
     return {
         "seed_drawn": seed,
         "draws": choices.draws,
-        "most_draws": most_draws(choices.draws, int(family.sum()), limit=choices.draw_limit),
+        "most_draws": max(choices.draws, choices.draw_limit) if choices.draws >= _MIN_TO_GO_ON else choices.draws,
+        "resampling_risk": RISK if choices.draws >= _MIN_TO_GO_ON else None,
+        "n_at_draw_limit": int((analyzed["at_draw_limit"].astype(str) != "").sum()),
         "family_of_tests": "leaf curves of preferred metrics that could be tested, all families and shots together",
         "multiplicity": "Benjamini-Hochberg, separately for trend, sharpness and surprise",
         "false_discovery_rate": FALSE_DISCOVERY_RATE,

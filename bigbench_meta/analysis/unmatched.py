@@ -52,7 +52,7 @@ def not_used(
     if registry is not None:
         tables.append(("metrics", _own_rows(registry), ("metric", "task")))
     if human is not None:
-        tables.append(("human raters", [(str(task),) for task in human["task"]], ("task",)))
+        tables.append(("human raters", [(task,) for task in sorted(set(human["task"].astype(str)))], ("task",)))
     said = []
     for what, keys, columns in tables:
         there = _patterns(frame, columns)

@@ -8,24 +8,28 @@ from typing import Literal
 import click
 
 from bigbench_meta.cli.options import (
+    cluster_option,
+    definitions_option,
     draws_option,
     items_option,
     json_option,
     metric_option,
     out_folder_options,
     seed_option,
+    source_argument,
     source_options,
 )
-from bigbench_meta.cli.steps import given, got_source, say, show_columns, show_written, shown_progress
+from bigbench_meta.cli.steps import given, got, say, say_notes, show_columns, show_written, shown_progress
 
 # The seed of the results that come with the package, as in vision.Plan, which --help need not load.
 _VISION_SEED = 20261122
 
 
 @click.command("mirage")
-@click.argument("source", default="ladder")
+@source_argument
 @items_option
 @source_options
+@definitions_option
 @out_folder_options("bigbench-meta-mirage")
 @json_option
 def mirage_command(
@@ -35,6 +39,7 @@ def mirage_command(
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    definitions: bool,
     out: Path,
     force: bool,
     as_json: bool,
@@ -44,31 +49,29 @@ def mirage_command(
     SOURCE is what `run` takes (default: ladder, the packaged one). The comparison is shown on stderr and written as CSV and
     Markdown, with every curve behind it and the figures beside the paper's 5A, 5B, 5C and 6.
     """
-    from bigbench_meta.experiments.ladder.packaged import packaged_items, packaged_ladder
     from bigbench_meta.export import check_run_folder, keep_apart
     from bigbench_meta.jobs.experiments import write_mirage
     from bigbench_meta.jobs.given import read_given
-    from bigbench_meta.loader import load_results
-    from bigbench_meta.loader.bigbench.definitions import task_definitions
 
     check_run_folder(out, force=force)
-    packaged = source == "ladder"
-    keep_apart(written=[out], read=[None if packaged else source, items])
+    keep_apart(written=[out], read=[source, items])
     known, _ = read_given(items=items)
-    if known is None and packaged:
-        known = packaged_items()
-    place = str(packaged_ladder()) if packaged else source
-    got = got_source(place, ref=ref, cache_dir=cache_dir, offline=offline)
-    results = load_results(got, cache_dir=cache_dir)
-    definitions = None if isinstance(got, Path) else task_definitions(got)
+    found = got(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
+    results = found.results
+    say_notes(found)
     settings = {
-        "source": "the packaged model ladder" if packaged else results.source,
+        "source": results.source,
         "commit": results.commit,
         "items": None if items is None else str(items),
         "problems": len(results.problems),
     }
     written, comparison = write_mirage(
-        results.frame, out, items=known, definitions=definitions, settings=settings, force=force
+        results.frame,
+        out,
+        items=found.items if known is None else known,
+        definitions=found.definitions,
+        settings=settings,
+        force=force,
     )
     if not as_json:
         show_columns(comparison, title=f"Schaeffer et al. 2023, sec. 4, beside {settings['source']}")
@@ -122,9 +125,15 @@ def theory_command(
     help="What the token metrics count.",
 )
 @click.option(
+    "--output-regex",
+    default="",
+    metavar="REGEX",
+    help="Score the first match in each output that is not of a full log; bigbench for BIG-bench's default (default: the output as it is).",
+)
+@click.option(
     "--workers", type=click.IntRange(min=-1), default=1, show_default=True, help="Processes; -1 for all cores."
 )
-@click.option("--scheduler", help="Address of a Dask scheduler that hands the files out (needs the extra distributed).")
+@cluster_option
 @out_folder_options("bigbench-meta-rescored")
 @json_option
 @click.pass_context
@@ -134,8 +143,9 @@ def rescore_command(
     logs: tuple[Path, ...],
     metrics: tuple[str, ...],
     tokens: Literal["word", "character"],
+    output_regex: str,
     workers: int,
-    scheduler: str | None,
+    cluster: str | None,
     out: Path,
     force: bool,
     as_json: bool,
@@ -144,20 +154,19 @@ def rescore_command(
 
     LOGS are BIG-bench full logs, JSON Lines, CSV or Parquet files of outputs (.gz and .xz too), or folders of them.
     """
-    from bigbench_meta.experiments.rescoring.cluster import on_scheduler
+    from bigbench_meta.cluster import on_cluster
     from bigbench_meta.jobs.experiments import write_rescored
 
-    if scheduler and given(ctx, "workers"):
-        raise click.UsageError(
-            "--workers is for this machine, and --scheduler hands the files out to its own: give one"
-        )
-    with shown_progress() as progress, on_scheduler(scheduler):
+    if cluster and given(ctx, "workers"):
+        raise click.UsageError("--workers sets processes on this machine, --cluster the workers elsewhere: give one")
+    with shown_progress() as progress, on_cluster(cluster):
         written, _ = write_rescored(
             logs,
             out,
             metrics=metrics or None,
             unit=tokens,
-            workers=-1 if scheduler else workers,
+            output_regex=output_regex,
+            workers=-1 if cluster else workers,
             force=force,
             progress=progress,
         )

@@ -8,10 +8,8 @@ from pathlib import Path
 import click
 
 from bigbench_meta.cli.options import force_option, harness_options, human_option, source_options
-from bigbench_meta.cli.steps import given, got_source, put_bytes, say, shown_progress
+from bigbench_meta.cli.steps import given, got, put_bytes, say, shown_progress
 
-# What a landscape page of the exported LaTeX holds of columns about as wide as those of CURVES.
-_MOST_LATEX_COLUMNS = 12
 # What `show` reads of a run's reference lines.
 _REFERENCES = {"task", "subtask", "metric", "kind", "level"}
 
@@ -42,17 +40,27 @@ def report_command(directory: Path) -> None:
 
 @click.command("export")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--table", "name", default="curves", show_default=True, help="Which table of DIRECTORY to export.")
+@click.option(
+    "--table", "name", default="curves", show_default=True,
+    help="Which table of DIRECTORY to export; or for print: sharp, claims, shares, effects, problems.",
+)  # fmt: skip
 @click.option(
     "--format", "kind", type=click.Choice(["csv", "parquet", "latex", "markdown", "every-eval-ever"]), default="csv",
     show_default=True, help="every-eval-ever writes all scores as records of that schema, a file per model, into --out.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="File (a folder for every-eval-ever); default: stdout.")
 @click.option(
-    "--query", multiple=True, metavar="COLUMN=VALUE", help="Keep rows by task, subtask, metric, family, shots."
+    "--query",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Keep rows by any column: =, !=, <, <=, >, >=; may be repeated.",
 )
 @click.option("--columns", default="", help="Columns to keep, in order, separated by commas.")
 @click.option("--sql", help="A SELECT over the tables by name, instead of --table; needs the extra sql.")
+@click.option("--digits", type=click.IntRange(1, 9), default=3, show_default=True, help="Significant digits in print.")
+@click.option("--caption", help="Caption of a printed table.")
+@click.option("--label", help="Label of a printed table, for references in LaTeX.")
+@click.option("--printed", is_flag=True, help="In CSV, too: columns, headings and digits of the printed table.")
 @click.option("--spreadsheet-safe", is_flag=True, help="In CSV, disarm text that a spreadsheet would run as a formula.")
 @force_option
 @click.pass_context
@@ -66,6 +74,10 @@ def export_command(
     query: tuple[str, ...],
     columns: str,
     sql: str | None,
+    digits: int,
+    caption: str | None,
+    label: str | None,
+    printed: bool,
     spreadsheet_safe: bool,
     force: bool,
 ) -> None:
@@ -73,7 +85,7 @@ def export_command(
 
     Each file gets a sidecar NAME.provenance.json. Without --out, text formats go to stdout.
     """
-    from bigbench_meta.export import export_records, export_table, read_run_folder, require_tables
+    from bigbench_meta.export import Printing, export_records, export_table, read_run_folder, require_tables
 
     if sql is not None and given(ctx, "name"):
         raise click.UsageError("--sql takes its rows from all tables: leave --table away, or --sql")
@@ -93,10 +105,9 @@ def export_command(
         return
     if out is None and kind == "parquet":
         raise click.UsageError("parquet is binary: give --out FILE")
-    if kind == "latex" and sql is None and len(wanted or tables.get(name, ())) > _MOST_LATEX_COLUMNS:
-        say(f"more than {_MOST_LATEX_COLUMNS} columns do not fit a page: choose some with --columns")
     written = export_table(
         tables, name, kind=kind, out=out, query=query, columns=wanted, statement=sql,
+        printing=Printing(digits=digits, caption=caption, label=label, always=printed),
         spreadsheet_safe=spreadsheet_safe, provenance=provenance, force=force,
     )  # fmt: skip
     if out is None:
@@ -136,7 +147,7 @@ def show_command(
 
     if (directory is None) == (source is None):
         raise click.UsageError("give either --from DIRECTORY or --source SOURCE")
-    of_source = given(ctx, "human", "ref", "cache_dir", "offline", "path", "models", "format_")
+    of_source = given(ctx, "human", "models", "format_", "ref", "cache_dir", "offline", "path")
     if directory is not None and of_source:
         raise click.UsageError(f"{of_source} goes with --source; an output of run has its numbers and references")
     if directory is not None:
@@ -153,16 +164,18 @@ def show_command(
                 "`bigbench-meta run` wrote it. Run the analysis again"
             )
     else:
+        from bigbench_meta.axes import on_axis
         from bigbench_meta.emergence import score_curves
         from bigbench_meta.facts.metrics import completed, metrics
-        from bigbench_meta.loader import load_results
+        from bigbench_meta.jobs.sources import Selection
 
-        got = got_source(str(source), ref=ref, cache_dir=cache_dir, offline=offline, path=path)
-        results = load_results(got, tasks=[task], cache_dir=cache_dir, models=models, format=format_).frame
+        only = Selection(tasks=[task], models=models, format=format_, path=path)
+        results = got(str(source), ref=ref, cache_dir=cache_dir, offline=offline, selection=only).results.frame
+        results = on_axis(results, "params").frame
         curves = score_curves(results, registry=completed(metrics(), results).registry)
         raters = None if human is None else human_scores(human)
         lines = references(results, human=raters)
         if raters is not None and "human" not in " ".join(lines["kind"].astype(str)):
             say(f"{human}: has no score for the whole of {task} that could be shown")
-    wide = None if sys.stdout.isatty() else 160
+    wide = None if sys.stdout.isatty() else 80
     Console(width=wide, highlight=False).print(task_table(task, results, curves, references=lines))

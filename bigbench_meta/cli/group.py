@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
+import threading
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -81,6 +83,26 @@ def _in_one_line() -> Iterator[None]:
         ) from err
 
 
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Within this block whoever ends this command by TERM or HUP ends it as Ctrl-C does: what it has begun is cleared away.
+
+    A signal that is ignored, as HUP is below ``nohup``, stays so.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no HUP
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may
+        before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _OneLine(logging.Formatter):
     """A message on one line, whatever the names in it hold."""
 
@@ -94,6 +116,7 @@ class _OneLine(logging.Formatter):
 def main(ctx: click.Context) -> None:
     """Honest analysis of emergent abilities on the public BIG-Bench results."""
     search_less_for_garbage()
+    ctx.with_resource(_ended_like_ctrl_c())
     ctx.with_resource(safe_start())
     # There is a process for every core, and products are small: threads of linear algebra would only wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -9,28 +9,38 @@ from typing import Any
 import click
 
 from bigbench_meta.cli.options import (
+    definitions_option,
     harness_options,
     json_option,
     metric_option,
     out_file_options,
     seed_option,
+    source_argument,
     source_options,
     strict_option,
 )
-from bigbench_meta.cli.steps import got_source, put_bytes, say, shown_progress
+from bigbench_meta.cli.steps import got, put_bytes, say, shown_progress
 
 # Fifty times BIG-bench: a hundred gigabytes at most.
 _MOST_TASKS = 10_000
 
 
 @click.command("fetch")
-@click.argument("source", default="github")
+@click.argument("source")
 @source_options
+@definitions_option
 @json_option
 def fetch_command(
-    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, path: str | None, as_json: bool
+    source: str,
+    *,
+    ref: str | None,
+    cache_dir: Path | None,
+    offline: bool,
+    path: str | None,
+    definitions: bool,
+    as_json: bool,
 ) -> None:
-    """Get SOURCE (default: github) and print the folder or bare repository that holds it.
+    """Get SOURCE and print the folder or bare repository that holds it.
 
     SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, a zip or tar archive, or one
     result file of an evaluation harness.
@@ -43,7 +53,9 @@ def fetch_command(
             f"{source} is a table of scores: there is nothing to fetch, give it to load, score, analyze or run"
         )
     with shown_progress() as progress:
-        checkout = fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, path=path, progress=progress)
+        checkout = fetch(
+            source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, path=path, progress=progress
+        )
     results = sum(entry.is_result for entry in checkout.entries)
     size = sum(entry.size for entry in checkout.entries)
     if as_json:
@@ -53,6 +65,7 @@ def fetch_command(
             "commit": checkout.commit,
             "score_files": results,
             "task_files": len(checkout.entries) - results,
+            "task_files_left_out": checkout.definitions_left_out,
             "bytes": size,
             "skipped": [skipped._asdict() for skipped in checkout.skipped],
         }
@@ -60,11 +73,13 @@ def fetch_command(
         return
     at = f" at commit {checkout.commit}" if checkout.commit else ""
     say(f"{checkout.source}{at}: {results} score files, {size} bytes, {len(checkout.skipped)} skipped")
+    if checkout.definitions_left_out:
+        say(f"{checkout.definitions_left_out} task definitions are left out; --definitions gets them")
     click.echo(checkout.root)
 
 
 @click.command("load")
-@click.argument("source", default="github")
+@source_argument
 @out_file_options("FILE.csv or FILE.parquet")
 @click.option("--problems", type=click.Path(dir_okay=False, path_type=Path), help="Write PROBLEMS to FILE.csv too.")
 @click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
@@ -94,14 +109,15 @@ def load_command(
     path: str | None,
     as_json: bool,
 ) -> None:
-    """Load SOURCE (default: github) into one table, one row a number.
+    """Load SOURCE (default: ladder) into one table, one row a number.
 
-    SOURCE is what `fetch` takes, results of evaluation harnesses among it, or a CSV, TSV, JSON Lines or Parquet table of
-    your own numbers with the columns task, metric, family, model, scale and score.
+    SOURCE is ladder (packaged, real), simulated, what `fetch` takes (BIG-bench's layout, or result files of an evaluation
+    harness), or a CSV, TSV, JSON Lines or Parquet table of your own numbers with the columns task, metric, family, model, scale
+    and score.
     """
     from bigbench_meta.errors import OutputError
     from bigbench_meta.export import keep_apart, table_bytes, write_exports
-    from bigbench_meta.loader import load_results
+    from bigbench_meta.jobs.sources import Selection
 
     kinds = {".csv": "csv", ".parquet": "parquet"}
     if out is not None and out.suffix.lower() not in kinds:
@@ -109,17 +125,11 @@ def load_command(
     if problems is not None and problems.suffix.lower() != ".csv":
         raise click.UsageError(f"--problems {problems}: expected a name that ends in .csv")
     keep_apart(written=[out, problems], read=[source, models])
-    results = load_results(
-        got_source(source, ref=ref, cache_dir=cache_dir, offline=offline, path=path),
-        strict=strict,
-        tasks=tasks or None,
-        families=families or None,
-        shots=shots or None,
-        metrics=metrics or None,
-        models=models,
-        format=format_,
-        cache_dir=cache_dir,
-    )
+    selection = Selection(
+        tasks=tasks or None, families=families or None, shots=shots or None, metrics=metrics or None,
+        models=models, format=format_, path=path,
+    )  # fmt: skip
+    results = got(source, ref=ref, cache_dir=cache_dir, offline=offline, selection=selection, strict=strict).results
     counts = results.counts
     say(
         f"{results.source}: {counts.files} files, {counts.on_disk} numbers = {counts.rows} rows + {counts.explained} "

@@ -12,7 +12,7 @@ Option = Callable[[Command], Command]
 
 
 def source_options(command: Command) -> Command:
-    """Add --path, --ref, --cache-dir and --offline: what of a source is got, and how."""
+    """Add --ref, --cache-dir, --offline and --path: how a source is got."""
     for option in (
         click.option("--offline", is_flag=True, help="Never open a network connection."),
         click.option(
@@ -50,6 +50,13 @@ axis_option = click.option(
     show_default=True,
     help="What orders the models of a curve.",
 )
+definitions_option = click.option(
+    "--definitions", is_flag=True, help="Read task definitions (task.json) to count items, however large they are."
+)
+# What every command analyses where nothing is named: it comes with the package and needs no network.
+source_argument = click.argument("source", default="ladder")
+
+
 items_option = click.option(
     "--items", type=click.Path(path_type=Path), help="CSV file task, n_items[, subtask, family]: items a point."
 )
@@ -59,6 +66,9 @@ lengths_option = click.option(
 strict_option = click.option("--strict", is_flag=True, help="Any problem of the source is a failure.")
 force_option = click.option("--force", is_flag=True, help="Replace earlier output.")
 metric_option = click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
+cluster_option = click.option(
+    "--cluster", help="Address of a Dask scheduler whose workers share the work (needs the extra distributed)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
@@ -70,7 +80,7 @@ metrics_file_option = click.option(
 human_option = click.option(
     "--human",
     type=click.Path(path_type=Path),
-    help="Human raters' scores for reference lines: task_human_eval.pkl, or a CSV file task and a column a kind of rater.",
+    help="Human raters' scores for reference lines: task_human_eval.pkl, or a CSV file task[, metric] and a column for each rater.",
 )
 
 

@@ -6,8 +6,8 @@ import json
 import shutil
 import sys
 import textwrap
+import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,11 +17,12 @@ from bigbench_meta.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import pandas as pd
 
-    from bigbench_meta.fetcher.checkout import Checkout
     from bigbench_meta.jobs.experiments import Written
+    from bigbench_meta.jobs.sources import Selection, Source
     from bigbench_meta.progress import Progress
 
 
@@ -41,48 +42,50 @@ def shown_progress() -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskID, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    from bigbench_meta.progress import progress_words
+
+    columns = (BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        known: dict[str, TaskID] = {}
+        known: dict[str, tuple[TaskID, float]] = {}
 
         def show(done: int, total: int, what: str) -> None:
+            now = time.monotonic()
             if what not in known:
-                known[what] = bars.add_task(what, total=total or None)
-            bars.update(known[what], completed=done, total=total or None)
+                known[what] = bars.add_task("", total=total or None), now
+            bar, begun = known[what]
+            words = printable(progress_words(done, total, what, seconds=now - begun))
+            bars.update(bar, completed=done, total=total or None, description=words)
 
         yield show
 
 
-def got_source(
-    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, path: str | None = None
-) -> Checkout | Path:
-    """Return what the loader reads: the checkout of a source, or the path of a user's table."""
-    from bigbench_meta.fetcher import fetch
-    from bigbench_meta.loader import is_table
+def got(
+    source: str,
+    *,
+    ref: str | None,
+    cache_dir: Path | None,
+    offline: bool,
+    definitions: bool = False,
+    selection: Selection | None = None,
+    strict: bool = False,
+) -> Source:
+    """Return what a command analyses: the scores of its source and what is known beside them."""
+    from bigbench_meta.jobs.sources import load_source
 
-    if is_table(source):
-        if ref is not None:
-            raise click.UsageError(f"--ref {ref}: {source} is a table, which has no versions")
-        if path is not None:
-            raise click.UsageError(f"--path {path}: {source} is a table, not a source of files")
-        return Path(source)
     with shown_progress() as progress:
-        return fetch(source, ref=ref, cache_dir=cache_dir, offline=offline, path=path, progress=progress)
-
-
-def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mapping[str, object], force: bool) -> None:
-    """Write a table as CSV: to a file, whose path goes to stdout, or to stdout."""
-    from bigbench_meta.export import table_bytes, write_exports
-
-    content = table_bytes(name, table, "csv")
-    if out is None:
-        put_bytes(content)
-    else:
-        write_exports({out: content}, about=about, provenance={}, force=force)
-        click.echo(out)
+        return load_source(
+            source,
+            selection=selection,
+            strict=strict,
+            ref=ref,
+            cache_dir=cache_dir,
+            offline=offline,
+            definitions=definitions,
+            progress=progress,
+        )
 
 
 def fail_untested(tested: int) -> None:
@@ -95,6 +98,24 @@ def fail_untested(tested: int) -> None:
     """
     if not tested:
         raise click.ClickException("no curve could be tested; the reasons and what to do about each are said above")
+
+
+def say_notes(found: Source) -> None:
+    """Say what was left out of the task definitions of a source."""
+    for note in found.notes:
+        say(note)
+
+
+def put_table(name: str, table: pd.DataFrame, out: Path | None, *, about: Mapping[str, object], force: bool) -> None:
+    """Write a table as CSV: to a file, whose path goes to stdout, or to stdout."""
+    from bigbench_meta.export import table_bytes, write_exports
+
+    content = table_bytes(name, table, "csv")
+    if out is None:
+        put_bytes(content)
+    else:
+        write_exports({out: content}, about=about, provenance={}, force=force)
+        click.echo(out)
 
 
 def given(ctx: click.Context, *names: str) -> str:

@@ -7,24 +7,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigbench_meta.emergence.measures import Scores, score_rows
-from bigbench_meta.emergence.points import curve_points, one_code
+from bigbench_meta.emergence.points import POINT_COLUMNS, curve_points, one_code
+from bigbench_meta.loader.at_hand import scores_frame
 from bigbench_meta.schema import CURVES, UNDEFINED_REASONS, validate
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from bigbench_meta.loader import Results
+
 _TOO_FEW, _, _, _MISSING = UNDEFINED_REASONS
 
 
-def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return CURVES: the emergence score and linearity of every curve of a RESULTS frame.
+def score_curves(results: Results | pd.DataFrame, *, registry: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return CURVES: the emergence score and linearity of every curve of a set of results.
 
     Parameters
     ----------
-    frame : DataFrame
-        RESULTS, or any frame with its columns ``task, subtask, is_aggregate, metric, family, shots, scale, score,
-        is_preferred``. Not modified; the order of its rows does not matter.
+    results : Results or DataFrame
+        What `bigbench_meta.load_results` returns; or a frame with the columns ``task, subtask, is_aggregate, metric, family,
+        shots, scale, score, is_preferred`` of RESULTS; or one with ``task, metric, family, model, scale, score``, the other
+        columns then at their defaults. Not modified; the order of its rows does not matter.
     registry : DataFrame, optional
         The metric registry as `bigbench_meta.metrics` returns it, for ``direction``; the packaged one by default.
 
@@ -39,7 +43,7 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
     Raises
     ------
     TableError
-        If a needed column is missing, or a value in any of them but ``scale`` and ``score``.
+        If it is no table of scores, or a value is missing in any column but ``scale`` and ``score``.
 
     Notes
     -----
@@ -58,7 +62,7 @@ def score_curves(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -
     """
     from bigbench_meta.facts.metrics import look_up, metrics
 
-    points = curve_points(frame)
+    points = curve_points(scores_frame(results, needed=POINT_COLUMNS))
     n_curves = len(points.curves)
     scores = Scores(
         np.full(n_curves, np.nan),

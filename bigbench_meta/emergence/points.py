@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+# What curves are made of.
+POINT_COLUMNS = (*CURVES.key, "is_aggregate", "is_preferred", "scale", "score")
 # Combined codes are 64-bit integers; beyond this they are renumbered first.
 _MAX_CODE = 1 << 62
 
@@ -48,10 +50,9 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
 
     from bigbench_meta.errors import TableError
 
-    needed = [*CURVES.key, "is_aggregate", "is_preferred", "scale", "score"]
-    missing = [name for name in needed if name not in frame.columns]
+    missing = [name for name in POINT_COLUMNS if name not in frame.columns]
     if missing:
-        raise TableError(f"column(s) {', '.join(missing)} missing; a table of scores needs {', '.join(needed)}")
+        raise TableError(f"column(s) {', '.join(missing)} missing; a table of scores needs {', '.join(POINT_COLUMNS)}")
     named = [*CURVES.key, "is_aggregate", "is_preferred"]
     unnamed = [f"{name} in {rows} row(s)" for name in named if (rows := int(frame[name].isna().sum()))]
     if unnamed:
@@ -81,7 +82,12 @@ def curve_points(frame: pd.DataFrame) -> CurvePoints:
     new_point[1:] = (row_scale[1:] != row_scale[:-1]) | (row_curve[1:] != row_curve[:-1])
     point_start = np.flatnonzero(new_point)
     n_rows = np.diff(point_start, append=len(row_scale))
-    point_score = np.add.reduceat(row_score, point_start) / n_rows
+    with np.errstate(over="ignore"):
+        point_score = np.add.reduceat(row_score, point_start) / n_rows
+        if np.isinf(point_score).any():  # repeats whose sum is beyond any float have a mean all the same
+            point_score = np.where(
+                np.isinf(point_score), np.add.reduceat(row_score / np.repeat(n_rows, n_rows), point_start), point_score
+            )
     n_scales = np.bincount(row_curve[point_start], minlength=n_curves)
 
     curves = pd.DataFrame()

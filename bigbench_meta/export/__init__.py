@@ -4,6 +4,7 @@ from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.guards import keep_apart
 from bigbench_meta.export.one_table import (
     TABLE_FORMATS,
+    Printing,
     export_records,
     export_table,
     pick_columns,
@@ -23,6 +24,7 @@ from bigbench_meta.export.table_bytes import csv_bytes, parquet_bytes, sorted_by
 
 __all__ = [
     "TABLE_FORMATS",
+    "Printing",
     "as_read_back",
     "check_run_folder",
     "csv_bytes",

@@ -123,7 +123,7 @@ def _safe(name: object) -> str:
     Names that Windows keeps for devices get a digest, too.
     """
     text = str(name)
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:60] or "x"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")[:60] or "x"
     return (
         plain
         if plain == text and not _DEVICE.fullmatch(text)

@@ -33,7 +33,9 @@ def figure_files(
     progress
         Called with figures written, figures in all, and ``"figures"``.
     """
-    return run_jobs(_files, drawings, worth=_WORTH_SHARING, workers=workers, progress=progress, what="figures")
+    return run_jobs(
+        _files, drawings, worth=_WORTH_SHARING, workers=workers, local=True, progress=progress, what="figures"
+    )
 
 
 def _files(drawing: Callable[[], Figure]) -> dict[Format, bytes]:

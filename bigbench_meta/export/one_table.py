@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
@@ -14,12 +15,15 @@ from bigbench_meta.atomic import whole_file
 from bigbench_meta.errors import OutputError
 from bigbench_meta.export.every_eval_ever import every_eval_ever
 from bigbench_meta.export.guards import keep_whole
-from bigbench_meta.export.paper_tables import latex_text, markdown_text
+from bigbench_meta.export.paper_tables import as_printed, latex_text, markdown_text
+from bigbench_meta.export.presets import PRESETS, PrintedTable, headings, preset_table, printed_columns
+from bigbench_meta.export.printed_numbers import DIGITS, cells
 from bigbench_meta.export.query import select, sql
+from bigbench_meta.export.run_folder import write_run_folder
 from bigbench_meta.export.table_bytes import csv_bytes, parquet_bytes, sorted_by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -33,8 +37,19 @@ def table_bytes(name: str, frame: pd.DataFrame, kind: str, *, spreadsheet_safe: 
         return csv_bytes(name, frame, spreadsheet_safe=spreadsheet_safe)
     if kind == "parquet":
         return parquet_bytes(name, frame)
+    return printed_bytes(as_printed(sorted_by_key(name, frame)), kind)
+
+
+def printed_bytes(table: PrintedTable, kind: str, *, digits: int = DIGITS, spreadsheet_safe: bool = False) -> bytes:
+    """A table as it is printed, in LaTeX, Markdown or CSV; in CSV under its headings, with its digits, as text."""
+    import pandas as pd
+
+    if kind == "csv":
+        columns = [cells(table.frame[name], digits=digits) for name in table.frame.columns]
+        rows = pd.DataFrame(list(zip(*columns, strict=True)), columns=list(table.headings), dtype="str")
+        return csv_bytes("", rows, spreadsheet_safe=spreadsheet_safe)
     text = latex_text if kind == "latex" else markdown_text
-    return text(sorted_by_key(name, frame)).encode("utf-8", "backslashreplace")
+    return text(table, digits=digits).encode("utf-8", "backslashreplace")
 
 
 def pick_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -54,6 +69,26 @@ def pick_columns(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return frame[list(columns)] if columns else frame
 
 
+@dataclass(frozen=True)
+class Printing:
+    """How a table is printed.
+
+    Attributes
+    ----------
+    digits
+        Significant digits in the middle of a column of numbers.
+    caption, label
+        In the place of those of a preset.
+    always
+        Print CSV, too, which otherwise holds every column and digit of the table.
+    """
+
+    digits: int = DIGITS
+    caption: str | None = None
+    label: str | None = None
+    always: bool = False
+
+
 def export_table(
     tables: Mapping[str, pd.DataFrame],
     name: str,
@@ -64,6 +99,7 @@ def export_table(
     query: Sequence[str] = (),
     columns: Sequence[str] = (),
     statement: str | None = None,
+    printing: Printing | None = None,
     spreadsheet_safe: bool = False,
     force: bool = False,
 ) -> bytes:
@@ -72,15 +108,19 @@ def export_table(
     Parameters
     ----------
     tables, name : mapping, str
-        The tables of a run, and which to export; with ``statement`` the rows come from SQL over all of them.
+        The tables of a run, and which to export, or one of `bigbench_meta.export.presets.PRESETS`; with ``statement`` the rows
+        come from SQL over all of them.
     kind : str
-        One of `TABLE_FORMATS`.
+        One of `TABLE_FORMATS`. LaTeX and Markdown are printed: rows, columns, headings, caption and notes of the preset of that
+        name where there is one. CSV is printed if ``printing.always``, or if no table of the run but a preset has that name.
     out : Path or None
         File to write.
     provenance : mapping
         Of the run.
     query, columns : sequences of str
         As for `select` and `pick_columns`.
+    printing : Printing, optional
+        How it is printed.
     spreadsheet_safe, force : bool
         As for `csv_bytes` and `write_exports`.
 
@@ -92,20 +132,54 @@ def export_table(
     Raises
     ------
     OutputError
-        If there is no such table, format, row or column, or the file cannot be written.
+        If there is no such table, format, row or column, if the columns do not fit a page, or the file cannot be written.
     """
     if kind not in TABLE_FORMATS:
         raise OutputError(f"format {kind!r} is unknown; expected one of {', '.join(TABLE_FORMATS)}")
-    if statement is None and name not in tables:
-        raise OutputError(f"there is no table {name!r}; this run has {', '.join(sorted(tables))}")
-    frame = sql(tables, statement) if statement is not None else tables[name]
-    rows = pick_columns(select(frame, query), columns)
-    content = table_bytes("" if statement is not None else name, rows, kind, spreadsheet_safe=spreadsheet_safe)
+    how = printing or Printing()
+    if statement is None and name not in tables and name not in PRESETS:
+        raise OutputError(
+            f"there is no table {name!r}; this run has {', '.join(sorted(tables))}, and for print there are {', '.join(PRESETS)}"
+        )
+    is_printed = kind in ("latex", "markdown") or (kind == "csv" and (how.always or name not in tables))
+    if statement is None and name in PRESETS and (is_printed or name not in tables):
+        frame, preset = preset_table(tables, name, columns=columns)
+        rows = select(frame, query)
+        picked = pick_columns(rows, columns or printed_columns(rows, preset))
+        printed = PrintedTable(
+            picked,
+            headings(list(picked.columns)),
+            preset.caption,
+            f"tab:{name}",
+            (*preset.notes, source_note(provenance)),
+        )
+    else:
+        frame = sql(tables, statement) if statement is not None else tables[name]
+        picked = pick_columns(select(frame, query), columns)
+        printed = as_printed(sorted_by_key("" if statement is not None else name, picked))
+    if is_printed:
+        if how.caption is not None:
+            printed = replace(printed, caption=how.caption, label=printed.label or "tab:bigbench-meta")
+        if how.label is not None:
+            printed = replace(printed, label=how.label)
+        content = printed_bytes(printed, kind, digits=how.digits, spreadsheet_safe=spreadsheet_safe)
+    else:
+        content = table_bytes("" if statement is not None else name, picked, kind, spreadsheet_safe=spreadsheet_safe)
     if out is not None:
-        about = {"table": None if statement is not None else name, "sql": statement, "query": list(query), "columns": list(rows.columns),
-                 "rows": len(rows), "format": kind, "spreadsheet_safe": spreadsheet_safe}  # fmt: skip
+        about = {"table": None if statement is not None else name, "sql": statement, "query": list(query), "columns": list(picked.columns),
+                 "rows": len(picked), "format": kind, "spreadsheet_safe": spreadsheet_safe,
+                 "digits": how.digits if is_printed else None}  # fmt: skip
         write_exports({out: content}, about=about, provenance=provenance, force=force)
     return content
+
+
+def source_note(provenance: Mapping[str, object]) -> str:
+    """Where the numbers of a printed table are from, as its last note."""
+    commit = provenance.get("commit")
+    arguments = provenance.get("arguments")
+    seed = f", seed {arguments['seed']}" if isinstance(arguments, dict) and "seed" in arguments else ""
+    at = f" at commit {str(commit)[:12]}" if commit else ""
+    return f"Source: {provenance.get('source', 'unknown')}{at}; bigbench-meta {__version__}{seed}."
 
 
 def export_records(
@@ -116,14 +190,15 @@ def export_records(
     query: Sequence[str] = (),
     force: bool = False,
 ) -> list[Path]:
-    """Write RESULTS as Every Eval Ever records into the folder ``out``, a sidecar beside each.
+    """Write RESULTS as Every Eval Ever records into the folder ``out``, all of them or none, and return their paths.
 
-    The records carry the time given in the environment variable ``SOURCE_DATE_EPOCH``, else the present.
+    The folder gets a ``provenance.json`` that lists them, as an output of `run` does. The records carry the time given in the
+    environment variable ``SOURCE_DATE_EPOCH``, else the present.
 
     Raises
     ------
     OutputError
-        If no row fits the query or a file cannot be written.
+        If no row fits the query, or the folder is not ours to write (see `write_run_folder`) or cannot be written.
     """
     now = os.environ.get("SOURCE_DATE_EPOCH") or str(int(time.time()))
     if not now.isdigit():
@@ -132,9 +207,9 @@ def export_records(
     source, kind = str(provenance.get("source", "unknown")), str(provenance.get("kind", "unknown"))
     records = every_eval_ever(rows, source=source, retrieved=int(now), kind=kind)
     about = {"table": "results", "query": list(query), "format": "every-eval-ever", "left_out": records.left_out}
-    files = {out / name: content for name, content in records.files.items()}
-    _refuse_links(out, files)
-    return write_exports(files, about=about, provenance=provenance, force=force)
+    record = {**about, "written_by": f"bigbench-meta {__version__}", "run": _of_run(provenance)}
+    written = write_run_folder(out, tables={}, files=records.files, provenance=record, force=force)
+    return [written / name for name in records.files]
 
 
 def write_exports(
@@ -168,7 +243,7 @@ def write_exports(
             "sha256": hashlib.sha256(content).hexdigest(),
             "written_by": f"bigbench-meta {__version__}",
             **about,
-            "run": {name: value for name, value in provenance.items() if name != "files"},
+            "run": _of_run(provenance),
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,11 +281,8 @@ def _check_targets(targets: Sequence[Path], *, force: bool) -> None:
         raise OutputError(f"{some} already exists. Give --force to replace it, or another --out")
 
 
-def _refuse_links(out: Path, files: Iterable[Path]) -> None:
-    """Refuse links below ``out``: they could lead out of it."""
-    for place in sorted({parent for path in files for parent in path.parents if out in parent.parents}):
-        if os.path.islink(place):  # noqa: PTH114 - False, not an error, where a name is too long
-            raise OutputError(f"{place} is a link, which could lead out of {out}. Remove it or choose another --out")
+def _of_run(provenance: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in provenance.items() if name != "files"}
 
 
 def _json(record: Mapping[str, object]) -> bytes:

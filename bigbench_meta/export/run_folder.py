@@ -13,7 +13,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from bigbench_meta.atomic import folder_beside, remove_abandoned_folders, retired
+from bigbench_meta.atomic import folder_beside, keep_permissions, remove_abandoned_folders, retired
 from bigbench_meta.errors import OutputError
 from bigbench_meta.export.table_bytes import csv_bytes, known_table, parquet_bytes, read_table, table_of_bytes
 from bigbench_meta.provenance import MADE_BY, PROVENANCE, listed_files, provenance_of
@@ -226,7 +226,7 @@ def _check_contents(folder: Path, *, shown: Path, force: bool) -> None:
 
 
 def _present(folder: Path) -> Iterator[str]:
-    """Relative names of everything below ``folder`` that is no folder. Links are named, whatever they lead to."""
+    """Relative names of everything below ``folder`` but folders that hold something. Links are named, whatever they lead to."""
 
     def refused(err: OSError) -> None:
         raise err
@@ -235,6 +235,8 @@ def _present(folder: Path) -> Iterator[str]:
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]  # noqa: PTH114, PTH118 - of os.walk
         for name in [*files, *links]:
             yield (Path(place) / name).relative_to(folder).as_posix()
+        if not folders and not files and place != os.fspath(folder):
+            yield f"{Path(place).relative_to(folder).as_posix()}/"
 
 
 def _check_place(out: Path) -> None:
@@ -252,6 +254,7 @@ def _put_in_place(building: Path, out: Path, *, force: bool) -> None:
     if not out.exists():
         building.rename(out)
         return
+    keep_permissions(out, building)
     aside = retired(building) / out.name
     aside.parent.mkdir()
     out.rename(aside)

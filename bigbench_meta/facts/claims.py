@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_COUNTS = ("n_subtasks_preferring_it", "n_subtasks")
 CATEGORIES = ("emergent", "smoothly_increasing", "flat", "uncorrelated_with_scale")
 
 
@@ -84,12 +85,24 @@ def claims() -> pd.DataFrame:
 def preferred_metrics() -> pd.DataFrame:
     """Return, for the 209 task directories of BIG-bench 1.0.0, kind and preferred metric.
 
-    Columns ``task`` (key), ``kind`` (``json`` or ``programmatic``), ``preferred_metric`` (the most common one over the
-    subtasks), ``n_subtasks_preferring_it`` and ``n_subtasks``.
+    Returns
+    -------
+    DataFrame
+        ``task`` (key), ``kind`` (``json`` or ``programmatic``), ``preferred_metric``, ``tied_with`` (the other metrics of a
+        tie, joined by `` + ``), ``aggregate_metric``, ``is_template``, ``n_subtasks_preferring_it`` and ``n_subtasks``.
+
+    Notes
+    -----
+    ``preferred_metric`` of a JSON task is the most common one over its subtasks; of a tie (kanji_ascii, language_games,
+    minute_mysteries_qa) the one that the subtask with the first folder name prefers. Of a programmatic task it is the one
+    that its source names first. ``aggregate_metric`` follows BIG-bench's own rule for whole tasks: the grade where every
+    subtask prefers it, ``normalized_aggregate_score`` where subtasks prefer anything else, the task's own metric where there
+    are no subtasks. A template is one of the five ``simple_arithmetic`` tasks that BIG-bench marks as examples, which the
+    204 tasks of its paper leave out.
     """
-    counts = ("n_subtasks_preferring_it", "n_subtasks")
-    table = _read("preferred_metrics.csv", ("task", "kind", "preferred_metric", *counts))
-    return table.astype(dict.fromkeys(counts, "int64"))
+    columns = ("task", "kind", "preferred_metric", "tied_with", "aggregate_metric", "is_template", *_COUNTS)
+    table = _read("preferred_metrics.csv", columns)
+    return table.astype(dict.fromkeys(_COUNTS, "int64")).assign(is_template=table["is_template"] == "1")
 
 
 def belongs_to(family: str, claim_family: str) -> bool:

@@ -5,9 +5,26 @@ Vocabulary
 direction
     ``higher``, ``lower`` (the better end) or ``unknown``. A preferred score is normalised by BIG-bench between its
     low and its high, which declares higher as better; a key that no task prefers declares nothing.
+per-token error
+    The rate at which a model errs on one token of a target, and its cross-entropy there. Schaeffer et al. (2023, sec. 2) ask
+    whether a metric deforms it: their hypothesis is that metrics that do so *nonlinearly or discontinuously* make jumps.
 linearity
-    ``linear`` (an item's score moves in proportion to per-token error), ``nonlinear``, ``discontinuous`` (all or
-    nothing, arg max), ``derived`` (computed from other scores) or ``unknown``.
+    How the expected score of one item follows the per-token error, where tokens err independently:
+
+    ``linear``
+        straight in the error rate or in the cross-entropy: edit distance, shares of right positions, log-likelihoods.
+    ``nonlinear``
+        curved but without a threshold: a product over tokens (the probability of a text), a square (the Brier score), a
+        harmonic or geometric mean (F1, ROUGE, BLEU), a learned score (BLEURT).
+    ``discontinuous``
+        all or nothing: the whole text must be right, or the arg max of the options must be, whatever happens to the items'
+        outcomes afterwards (a mean in the grade, F1 over classes in macro_f1, bins in the calibration error).
+    ``derived``
+        computed from other scores; ``unknown`` where nobody has looked.
+continuous
+    ``yes`` where an item can score between its worst and its best (partial credit, a probability), ``no`` where it cannot.
+    It says of one item what ``discontinuous`` says of the expectation: a metric is ``no`` exactly where it is
+    ``discontinuous``.
 on-disk range
     ``low`` to ``high`` as the score files hold the number; NaN where there is no bound.
 alias
@@ -43,14 +60,17 @@ LINEARITIES = ("linear", "nonlinear", "discontinuous", "derived", "unknown")
 CONTINUITIES = ("yes", "no", "unknown")
 # Exponentials of a loss: what is linear in the log-likelihood is their logarithm.
 EXPONENTIALS = ("ppl", "perplexity", "word_perplexity", "byte_perplexity")
+# All or nothing of each item, but no mean over items: the noise of a share of n items is not theirs.
+NO_MEANS = frozenset(["expected_calibration_error", "macro_f1"])
 _FAULTS = 10  # that a message names; a file may have as many as rows
 
 
 def metrics(extra: Path | str | None = None) -> pd.DataFrame:
     """Return the metric registry, one row a metric or (metric, task) pair.
 
-    A row with an empty ``task`` holds for every task; a row that names a task overrides it there, because the
-    scale of a score belongs to the pair: ``f1`` is 0-100 in one task and 0-1 in another.
+    A row with an empty ``task`` holds for every task; a row that names a task overrides it there, because a name means
+    what the task makes of it: ``full`` is preferred by seven tasks, with seven scales. A metric that some subtask prefers
+    with a low score below its high score declares that higher is better; that is its ``source`` then.
 
     Parameters
     ----------

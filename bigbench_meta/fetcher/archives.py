@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import FetchError, IntegrityError
 from bigbench_meta.fetcher import zip_end
-from bigbench_meta.fetcher.checkout import LINK, OUTSIDE, Skipped, check_path, escapes, is_text
+from bigbench_meta.fetcher.checkout import LINK, Skipped, check_count, check_path, escapes, is_text
 from bigbench_meta.fetcher.git import plumbing
 from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT
 
@@ -147,7 +147,8 @@ def _import(
             check_path(member.path, where=str(path))
     inside = [m for m in members if ".git" not in m.path.split("/")]
     chosen, left_out = selection.choose(m.path for m in inside)
-    skipped = [Skipped(name, OUTSIDE) for name in left_out]
+    check_count(len(chosen), where=str(path))
+    skipped = [Skipped(name, reason) for name, reason in left_out.items()]
     skipped += [
         Skipped(m.path if is_text(m.path) else ascii(m.path), m.problem)
         for m in inside
@@ -210,15 +211,13 @@ def _check_size(path: Path, unpacked: int) -> None:
 
 def _write_commit(path: Path, members: list[_Member], repository: Path, progress: Progress | None) -> str:
     """Stream members into ``git fast-import`` as one commit that depends on their names and contents alone."""
-    with plumbing.scratch() as errors:
-        process = plumbing.start(
-            repository,
-            ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--done"],
-            stdin=subprocess.PIPE,
-            stderr=errors,
-        )
+    arguments = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--done"]
+    with (
+        plumbing.scratch() as errors,
+        plumbing.started(repository, arguments, stdin=subprocess.PIPE, stderr=errors) as process,
+    ):
         assert process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # git has ended, and says why
             for number, member in enumerate(members, start=1):
                 _write_blob(path, member, process.stdin, mark=number)
                 if progress is not None:
@@ -228,15 +227,7 @@ def _write_commit(path: Path, members: list[_Member], repository: Path, progress
                 process.stdin.write(b"M 100644 :%d %s\n" % (number, plumbing.quoted(member.path.encode())))
             process.stdin.write(b"done\n")
             process.communicate()
-        except BrokenPipeError:
-            process.wait()
-        finally:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                with suppress(BrokenPipeError):  # what is left for a git that has gone
-                    if stream is not None:
-                        stream.close()
+        process.wait()
         said = plumbing.words(errors)
     commit = plumbing.resolve_commit(repository, "refs/heads/fetched")
     if process.returncode or commit is None:

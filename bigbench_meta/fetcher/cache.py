@@ -1,8 +1,7 @@
 """The cache: folders that appear whole or not at all, made by one process at a time.
 
 Each attempt works in a folder of its own beside the place it is for, and ends with one rename. After a kill the next
-caller finds either the whole folder or a stale attempt, which it removes; a child process that outlives its parent
-can only write into that stale attempt.
+caller finds either the whole folder or a stale attempt, which the next fetch of anything removes.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +55,16 @@ def keep(place: Path, make: Callable[[Path], None]) -> Path:
             if not place.is_dir():
                 _make(place, make)
     return place
+
+
+def remove_stale_attempts(cache: Path) -> None:
+    """Remove what killed processes have left of attempts at any place: theirs are those whose lock nobody holds."""
+    with suppress(OSError):  # no such folder yet, or none that may be read: told where it is used
+        for place in {cache / stale.name.partition(".part-")[0] for stale in cache.glob("*.part-*")}:
+            lock = _lock_of(place)
+            if lock.is_file() and not lock.is_symlink():  # else none of ours
+                with suppress(OSError), locked(lock, wait=False):  # held by a living process, or of another user
+                    _sweep(place)
 
 
 def is_kept(place: Path) -> bool:
@@ -117,5 +126,9 @@ def _sweep(place: Path) -> None:
 def _alone(place: Path) -> Iterator[None]:
     """Hold the lock of a place; the operating system frees it when its holder dies."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with locked(place.with_name(f"{place.name}.lock")):
+    with locked(_lock_of(place)):
         yield
+
+
+def _lock_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from bigbench_meta.cards import Card, WithCard, counted
 from bigbench_meta.errors import FetchError, IntegrityError
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ _GIT_FOLDER = re.compile(r"(?:^|/)\.git(?:/|\Z)", re.IGNORECASE)
 _TASKS_FOLDER = "benchmark_tasks"
 # Windows would translate the ends of lines; a pipe that took the place of a file would be waited for.
 _AS_IT_IS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+# Ten times the files of all of BIG-bench. A few small objects can stand under any number of names: 100,000 names of one score
+# file take 20 seconds of a processor and 0.6 GB to load, and each further one as much again.
+MAX_ENTRIES = 100_000
 LINK = "is a symbolic link; links are not followed"
 SUBMODULE = "is a submodule, which is never fetched: give its own repository as a source"
 POINTER = (
@@ -35,6 +39,10 @@ POINTER = (
 _POINTER_START = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZES = range(120, 200)  # three lines: a version, a digest of 64 digits, a size; no score file is as short
 OUTSIDE = f"is not below a {_TASKS_FOLDER} folder, where others are"
+NO_TASK = f"lies in a results folder directly below {_TASKS_FOLDER}, which belongs to no task"
+# Task definitions tell how many items a task has. The package counted BIG-bench's own, which are 1.74 GB. Where definitions lie
+# on this machine and are together no larger than this, reading them takes less than a second or two, and is done unasked.
+SMALL_DEFINITIONS = 64 << 20
 
 
 class Skipped(NamedTuple):
@@ -58,8 +66,8 @@ class Entry:
         return not _is_task_path(self.path)
 
 
-@dataclass(frozen=True)
-class Checkout:
+@dataclass(frozen=True, repr=False)
+class Checkout(WithCard):
     """The entries of one source, sorted by path; a plain value that worker processes can be handed.
 
     Attributes
@@ -74,6 +82,8 @@ class Checkout:
         Score files and ``task.json`` files, sorted by path.
     skipped
         Files that looked like entries and are not read, each with its reason.
+    definitions_left_out
+        ``task.json`` files of the source that are not among the entries because nobody asked for them.
     """
 
     source: str
@@ -81,6 +91,29 @@ class Checkout:
     commit: str | None
     entries: tuple[Entry, ...]
     skipped: tuple[Skipped, ...] = ()
+    definitions_left_out: int = 0
+
+    def _card(self) -> Card:
+        results = sum(entry.is_result for entry in self.entries)
+        size = sum(entry.size for entry in self.entries)
+        at = f" at commit {self.commit[:12]}" if self.commit else ""
+        others = len(self.entries) - results
+        facts = [
+            (
+                "Files",
+                f"{counted(results, 'score file')} and {counted(others, 'task definition')}, {size / 1e6:.1f} MB",
+            ),
+            ("Lies at", str(self.root)),
+        ]
+        if self.skipped:
+            first = self.skipped[0]
+            facts.append(("Not read", f"{counted(len(self.skipped), 'file')}, the first {first.path}: {first.reason}"))
+        return Card(
+            "Checkout",
+            f"{counted(results, 'score file')} of {self.source}{at}",
+            tuple(facts),
+            (("bm.load_results(checkout)", "one row a score"),),
+        )
 
     def read(self, entries: Iterable[Entry] | None = None) -> Iterator[tuple[Entry, bytes]]:
         """Stream the contents of `entries` (default: all), in the order given.
@@ -136,6 +169,19 @@ class Checkout:
             yield entry, content
 
 
+def without_definitions(checkout: Checkout) -> Checkout:
+    """Leave the task definitions out and count them."""
+    entries = tuple(entry for entry in checkout.entries if entry.is_result)
+    left_out = checkout.definitions_left_out + len(checkout.entries) - len(entries)
+    return replace(checkout, entries=entries, definitions_left_out=left_out)
+
+
+def without_large_definitions(checkout: Checkout) -> Checkout:
+    """Leave the task definitions out if they are together larger than `SMALL_DEFINITIONS`."""
+    size = sum(entry.size for entry in checkout.entries if not entry.is_result)
+    return without_definitions(checkout) if size > SMALL_DEFINITIONS else checkout
+
+
 def without_pointers(checkout: Checkout) -> Checkout:
     """Move Git LFS pointers from the entries to what is skipped: they are text about a file that is elsewhere."""
     short = [entry for entry in checkout.entries if entry.size in _POINTER_SIZES]
@@ -189,17 +235,18 @@ def is_wanted(path: str) -> bool:
     return is_result_path(path) or _is_task_path(path)
 
 
-def choose(paths: Iterable[str]) -> tuple[set[str], set[str]]:
+def choose(paths: Iterable[str]) -> tuple[set[str], dict[str, str]]:
     """Decide which of the paths of a source are entries.
 
-    Score files are ``results/scores_*.json`` at any depth. Where some of them lie below a ``benchmark_tasks`` folder,
+    Score files are ``results/scores_*.json`` at any depth, but for a ``results`` folder directly below ``benchmark_tasks``,
+    which belongs to no task. Where some of them lie below a ``benchmark_tasks`` folder,
     those outside it are left out (a repository of results may carry examples and tests beside them). A ``task.json``
     belongs if it lies beside or below a folder that has results, or anywhere below ``benchmark_tasks``.
 
     Returns
     -------
     chosen, left_out
-        The entries, and score files left out because they are not below ``benchmark_tasks``.
+        The entries, and score files that are none, each with its reason.
     """
     results, tasks = [], []
     for path in paths:
@@ -207,15 +254,33 @@ def choose(paths: Iterable[str]) -> tuple[set[str], set[str]]:
             results.append(path)
         elif _is_task_path(path):
             tasks.append(path)
-    proper = [path for path in results if _TASKS_FOLDER in path.split("/")[:-2]]
-    kept = set(proper or results)
+    left_out = {path: NO_TASK for path in results if path.split("/")[-3:-2] == [_TASKS_FOLDER]}
+    of_tasks = [path for path in results if path not in left_out]
+    proper = [path for path in of_tasks if _TASKS_FOLDER in path.split("/")[:-2]]
+    kept = set(proper or of_tasks)
+    left_out |= {path: OUTSIDE for path in of_tasks if path not in kept}
     homes = {path.rpartition("results/")[0] for path in kept}
     belonging = {
         path
         for path in tasks
         if _TASKS_FOLDER in path.split("/")[:-1] or any(parent in homes for parent in _parents(path))
     }
-    return kept | belonging, set(results) - kept
+    return kept | belonging, left_out
+
+
+def check_count(count: int, *, where: str) -> None:
+    """Refuse a source with more entries than ``MAX_ENTRIES``.
+
+    Raises
+    ------
+    FetchError
+        Naming the source and both numbers.
+    """
+    if count > MAX_ENTRIES:
+        raise FetchError(
+            f"{where}: refused, it holds {count} score and task files; expected at most {MAX_ENTRIES}, ten times those of "
+            "BIG-bench: check where it comes from, or give a folder with a part of it"
+        )
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import archives
 from bigbench_meta.fetcher.addresses import as_url, check_ref, local_path
-from bigbench_meta.fetcher.cache import cache_folder
-from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, without_pointers
+from bigbench_meta.fetcher.cache import cache_folder, remove_stale_attempts
+from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, without_large_definitions, without_pointers
 from bigbench_meta.fetcher.folders import list_folder, single_file
 from bigbench_meta.fetcher.git import checkouts
 from bigbench_meta.fetcher.manifest import Manifest, manifest_text, read_manifest, verify, write_text
 from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT, OTHER_RESULTS, Selection
-from bigbench_meta.progress import Progress
+from bigbench_meta.progress import Progress, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,7 @@ _LAYOUT = (
     "expected score files named results/scores_*.json, as in bigbench/benchmark_tasks/<task>/results/; give the "
     "repository, folder, commit or archive that has them"
 )
+
 # A file that is a source by itself: JSON, by how it begins; zipped logs and summaries of other tools by their names.
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
 _SINGLE = (".eval", ".json", ".csv")
@@ -47,10 +48,11 @@ def fetch(
     ref: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
+    definitions: bool = False,
     path: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Checkout:
-    """Get the score files and task files of a source, or the files of other tools' results that it holds.
+    """Get the score files of a source, and its task definitions where asked for; or the files of other tools' results.
 
     Parameters
     ----------
@@ -67,11 +69,15 @@ def fetch(
         Where fetched things are kept.
     offline
         Never open a socket; raise if that means that the source cannot be had.
+    definitions
+        Get the ``task.json`` files too, in which the items of each task are counted. The package has counted those of
+        BIG-bench, which are 1.74 GB: they are never downloaded unasked. Definitions on this machine are
+        read unasked if they are together no larger than 64 MiB. How many were left out is in ``definitions_left_out``.
     path
         Pattern of the files to take, such as ``evals/*/zero-shot/*.json``: only these are fetched and read. ``*`` stands
         for characters of one part of a path, ``**`` for any number of parts.
     progress
-        Told how far long work is.
+        Told how far long work is; as for :func:`bigbench_meta.analyze`.
 
     Raises
     ------
@@ -90,22 +96,28 @@ def fetch(
     """
     if ref is not None:
         check_ref(ref)
+    progress = shown(progress)
     cache = cache_folder(cache_dir)
+    remove_stale_attempts(cache)
     manifest = read_manifest()
     github = source == "github"
     text = manifest.repository if github else os.fspath(source)
     url = as_url(text) if isinstance(source, str) else None
     selection = BIGBENCH_LAYOUT if path is None else Selection((path,))
+    definitions = definitions or bool(selection.patterns)  # whatever is called so is then a file that was asked for
     if url is not None:
         commit = ref or (manifest.commit if github else None)
-        checkout = checkouts.from_url(url, commit, cache=cache, offline=offline, progress=progress, selection=selection)
+        checkout = checkouts.from_url(
+            url, commit, cache=cache, offline=offline, definitions=definitions, progress=progress, selection=selection
+        )
     else:
         place = local_path(text)
-        checkout = _from_disk(place, ref, cache, progress, selection)
+        checkout = _from_disk(place, ref, cache, progress, selection, definitions=definitions)
         if path is None and not _has_results(checkout):
-            others = _from_disk(place, ref, cache, progress, OTHER_RESULTS)
+            others = _from_disk(place, ref, cache, progress, OTHER_RESULTS, definitions=True)
             checkout = others if others.entries else checkout
             selection = OTHER_RESULTS if others.entries else selection
+        checkout = checkout if definitions or selection.patterns else without_large_definitions(checkout)
     checkout = without_pointers(checkout)
     if path is not None and not checkout.entries:
         raise SourceError(
@@ -155,14 +167,16 @@ def _has_results(checkout: Checkout) -> bool:
     return any(entry.is_result for entry in checkout.entries)
 
 
-def _from_disk(path: Path, ref: str | None, cache: Path, progress: Progress | None, selection: Selection) -> Checkout:
+def _from_disk(
+    path: Path, ref: str | None, cache: Path, progress: Progress | None, selection: Selection, *, definitions: bool
+) -> Checkout:
     if path.is_dir():
-        return _from_folder(path, ref, cache, selection)
+        return _from_folder(path, ref, cache, selection, definitions=definitions)
     return _from_file(path, ref, cache, progress, selection)
 
 
-def _from_folder(folder: Path, ref: str | None, cache: Path, selection: Selection) -> Checkout:
-    checkout = checkouts.from_clone(folder, ref, cache=cache, selection=selection)
+def _from_folder(folder: Path, ref: str | None, cache: Path, selection: Selection, *, definitions: bool) -> Checkout:
+    checkout = checkouts.from_clone(folder, ref, cache=cache, definitions=definitions, selection=selection)
     if checkout is None:
         if ref is not None:
             raise SourceError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import FetchError
-from bigbench_meta.fetcher.checkout import OUTSIDE, Checkout, Entry, Skipped, is_text
+from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, check_count, is_text
 from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def list_folder(folder: Path, selection: Selection = BIGBENCH_LAYOUT) -> Checkou
         else:
             sizes[path] = entry.stat().st_size
     chosen, left_out = selection.choose(prefix + path for path in sizes)
-    skipped += [Skipped(path.removeprefix(prefix), OUTSIDE) for path in left_out]
+    check_count(len(chosen), where=str(folder))
+    skipped += [Skipped(path.removeprefix(prefix), reason) for path, reason in left_out.items()]
     entries = tuple(Entry(path, None, sizes[path]) for path in sorted(sizes) if prefix + path in chosen)
     return Checkout(source=str(folder), root=folder, commit=None, entries=entries, skipped=tuple(sorted(skipped)))
 

@@ -43,9 +43,9 @@ class Selection:
         """Whether a path, seen alone, may be an entry; `choose` decides for good."""
         return self._expression.fullmatch(path) is not None if self.patterns else is_wanted(path)
 
-    def choose(self, paths: Iterable[str]) -> tuple[set[str], set[str]]:
-        """Return the paths that are entries, and those left out because they lie outside of where the others are."""
-        return ({path for path in paths if self.may_hold(path)}, set()) if self.patterns else choose(paths)
+    def choose(self, paths: Iterable[str]) -> tuple[set[str], dict[str, str]]:
+        """Return the paths that are entries, and those left out, each with its reason."""
+        return ({path for path in paths if self.may_hold(path)}, {}) if self.patterns else choose(paths)
 
     @property
     def key(self) -> str:

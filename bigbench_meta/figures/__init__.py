@@ -7,6 +7,7 @@ the house look.
 
 from bigbench_meta.figures.base_rates import claims_by_metric, odds_ratios, two_metric_share
 from bigbench_meta.figures.curves import curve, curve_grid, metric_pair
+from bigbench_meta.figures.populations import effects_forest, shares_by_group
 from bigbench_meta.figures.scores import emergence_by_metric, sharp_by_unpredictable
 from bigbench_meta.figures.specification import implied_exponents, sharpness_by_bound, specification_curve
 from bigbench_meta.figures.style import figure_bytes, publication_style
@@ -15,12 +16,14 @@ __all__ = [
     "claims_by_metric",
     "curve",
     "curve_grid",
+    "effects_forest",
     "emergence_by_metric",
     "figure_bytes",
     "implied_exponents",
     "metric_pair",
     "odds_ratios",
     "publication_style",
+    "shares_by_group",
     "sharp_by_unpredictable",
     "sharpness_by_bound",
     "specification_curve",

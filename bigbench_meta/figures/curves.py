@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Matplotlib places ticks by powers and differences, which are infinite near the largest float.
+_LARGEST_DRAWN = 1e100
 REFERENCE_KEY = ("task", "subtask", "metric")
 
 
@@ -34,7 +36,7 @@ def curve(
     ----------
     points : DataFrame
         RESULTS rows of one (task, subtask, metric, shots): ``family``, ``scale``, ``score``. Optional columns:
-        ``low`` and ``high``, the ends of a noise band.
+        ``low`` and ``high``, the ends of a noise band. Scores beyond 1e100 are not drawn; the legend counts them.
     ax : Axes, optional
         Where to draw.
     title : str, optional
@@ -51,12 +53,20 @@ def curve(
     for family in sorted(families.unique()):
         look = chosen[family]
         rows = points[families == family]
+        numbers = [name for name in ("score", "low", "high") if name in rows.columns]
+        too_large = rows["score"].abs() > _LARGEST_DRAWN
+        rows = rows.assign(**{name: rows[name].mask(too_large) for name in numbers})
         line = rows.groupby("scale", as_index=False)["score"].mean()
-        ax.plot(line["scale"], line["score"], label=f"{as_drawn(family, most=40)} (M = {len(line)})", **look)
-        if {"low", "high"} <= set(rows.columns):
+        words = f"M = {len(line)}" + (f", {int(too_large.sum())} scores too large to draw" if too_large.any() else "")
+        ax.plot(line["scale"], line["score"], label=f"{as_drawn(family, most=40)} ({words})", **look)
+        if len(numbers) == 3:
             band = rows.groupby("scale", as_index=False)[["low", "high"]].mean()
             ax.fill_between(band["scale"], band["low"], band["high"], color=look["color"], alpha=0.18, linewidth=0)
     _reference_lines(points, ax, references)
+    if not (points["score"].abs() <= _LARGEST_DRAWN).any() and len(
+        points
+    ):  # without a point there is no positive limit
+        ax.set_xlim(points["scale"].min() / 2, points["scale"].max() * 2)
     ax.set_xscale("log")
     ax.set_xlabel("effective parameters")
     metrics = points["metric"].astype(str).unique()

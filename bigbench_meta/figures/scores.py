@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bigbench_meta.cards import counted
 from bigbench_meta.figures.style import ALL_TASKS, CLAIMED, INK, MANY_MARKS, QUIET, as_drawn, axes
 from bigbench_meta.schema import DERIVED_METRIC
 
@@ -72,7 +73,7 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     for name in shown:
         own = visible[names == name]
         gone = int(undefined.get(name, 0))
-        counts = f"{_n(len(own), 'curve')}, {_n(own['task'].nunique(), 'task')}"
+        counts = f"{counted(len(own), 'curve')}, {counted(own['task'].nunique(), 'task')}"
         better = "lower is better; " if directions[name] == {"lower"} else ""
         labels.append(f"{as_drawn(name, most=40)}\n{better}{counts}" + (f", {gone} undefined" if gone else ""))
     ax.set_yticks(range(len(shown)), labels)
@@ -83,13 +84,9 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
     left_out = len(order) - len(shown)
     without = curves["metric"].astype(str).nunique() - len(order)
     notes = [f"first {most}, {left_out} left out"] if left_out else []
-    notes += [f"{_n(without, 'metric')} without a defined score"] if without else []
+    notes += [f"{counted(without, 'metric')} without a defined score"] if without else []
     ax.set_title("Emergence score by metric" + (f"\n({'; '.join(notes)})" if notes else ""))
     return ax
-
-
-def _n(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _signs(directions: set[str]) -> tuple[int, ...]:

@@ -125,15 +125,19 @@ def write_rescored(
     *,
     metrics: Iterable[str] | None,
     unit: TokenUnit,
+    output_regex: str = "",
     workers: int = 1,
     force: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Written, Rescored]:
     """Write the scores of outputs, their items, and how they agree with what the logs state."""
     from bigbench_meta.experiments.rescoring.many_files import rescore_parts
+    from bigbench_meta.experiments.rescoring.output_text import compile_regex
     from bigbench_meta.experiments.rescoring.scoring import Settings, chosen_metrics, combine, unique_files
 
-    settings = Settings(chosen_metrics(metrics), unit)
+    if output_regex:
+        compile_regex(output_regex)  # before any work
+    settings = Settings(chosen_metrics(metrics), unit, output_regex)
     files = unique_files(logs)
     check_run_folder(out, force=force)
     keep_apart(written=[out], read=files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.analysis.curves.items import items_by_key
@@ -11,15 +12,14 @@ from bigbench_meta.loader.side_tables import given_items, given_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pandas as pd
 
 
 def read_given(
-    *, items: Path | None = None, lengths: Path | None = None
+    *, items: pd.DataFrame | str | Path | None = None, lengths: pd.DataFrame | str | Path | None = None
 ) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """Read the items behind each point and the target lengths from CSV files, None for one that is not given.
+    """Read the items behind each point and the target lengths from frames or CSV files, None for one that is not given.
 
     Raises
     ------
@@ -30,13 +30,30 @@ def read_given(
 
 
 def _checked(
-    path: Path | None, read: Callable[[Path], pd.DataFrame], check: Callable[[pd.DataFrame], object]
+    given: pd.DataFrame | str | Path | None,
+    read: Callable[[Path], pd.DataFrame],
+    check: Callable[[pd.DataFrame], object],
 ) -> pd.DataFrame | None:
-    if path is None:
+    if given is None:
         return None
-    table = read(path)
+    if not isinstance(given, str | Path):
+        check(given)
+        return given
+    table = read(Path(given))
     try:
         check(table)
     except AnalysisError as err:
-        raise TableError(f"{path}: {err}") from err
+        raise TableError(f"{given}: {err}") from err
     return table
+
+
+def as_path(given: str | Path | None) -> Path | None:
+    """A path that may be given as text."""
+    return None if given is None else Path(given)
+
+
+def name_given(given: object) -> str | None:
+    """What a provenance calls a file or frame: the name of the file alone, which says nothing of the user's folders."""
+    if given is None:
+        return None
+    return Path(given).name if isinstance(given, str | Path) else "a frame"

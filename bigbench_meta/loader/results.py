@@ -16,8 +16,9 @@ import os
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
+from bigbench_meta.cards import Card, WithCard, counted
 from bigbench_meta.errors import LoadError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SHOWN = 80  # characters of a name that a message quotes; a file may hold names of a megabyte
+_SCALE = "$.model.flop_matched_non_embedding_params"
+_NOTES = 3  # notes that a card shows
 _EXPECTED_FILE = "a score file results/scores_*.json of a task"
 
 
@@ -65,8 +68,8 @@ class Counts(NamedTuple):
         return self.on_disk == self.rows + self.explained + self.not_selected
 
 
-@dataclass(frozen=True)
-class Results:
+@dataclass(frozen=True, repr=False)
+class Results(WithCard):
     """What a source holds.
 
     Attributes
@@ -96,9 +99,47 @@ class Results:
     notes: tuple[str, ...] = ()
     formats: Mapping[str, int] = field(default_factory=dict)
 
+    def _card(self) -> Card:
+        frame, counts = self.frame, self.counts
+        models = len(frame[["family", "model"]].drop_duplicates())
+        at = f" at commit {self.commit[:12]}" if self.commit else ""
+        holds = ", ".join(
+            counted(number, noun)
+            for number, noun in (
+                (frame["task"].nunique(), "task"),
+                (models, "model"),
+                (frame["family"].nunique(), "model family"),
+                (frame["metric"].nunique(), "metric"),
+            )
+        )
+        balance = (
+            f"{counted(counts.on_disk, 'number')} on disk = {counted(counts.rows, 'row')} + {counts.explained:,} explained by "
+            f"problems + {counts.not_selected:,} not selected"
+        )
+        facts = [
+            ("Source", f"{self.source}{at}"),
+            ("Holds", holds),
+            ("Balance", balance),
+            ("Problems", f"{len(self.problems):,}, in .problems" if len(self.problems) else "none"),
+            *(("Note", note) for note in self.notes[:_NOTES]),
+        ]
+        if len(self.notes) > _NOTES:
+            facts.append(("Notes", f"{len(self.notes) - _NOTES} more, in .notes"))
+        return Card(
+            "Results",
+            f"{counted(len(frame), 'score')} of {counted(frame['task'].nunique(), 'task')} and {counted(models, 'model')}, "
+            f"{counted(len(self.problems), 'problem')}",
+            tuple(facts),
+            (
+                ("results.frame", "the table"),
+                ("bm.score_curves(results)", "emergence scores"),
+                ("bm.analyze(results, rng=0)", "tests and verdicts"),
+            ),
+        )
+
 
 def load_results(
-    source: Checkout | str | Path,
+    source: Checkout | str | Path | pd.DataFrame,
     *,
     strict: bool = False,
     tasks: Sequence[str] | None = None,
@@ -165,36 +206,43 @@ def load_results(
     from bigbench_meta.loader.harness.recognise import check_format
 
     check_format(format)
-    if is_frame(source) or (isinstance(source, str | Path) and is_table(source)):
-        from bigbench_meta.loader.user_table import read_frame, read_table
+    if path is not None and (is_frame(source) or (isinstance(source, str | Path) and is_table(source))):
+        raise LoadError(f"path={path!r} selects files of a source, and this one is a table; leave it out")
+    if isinstance(source, str | Path) and is_table(source):
+        from bigbench_meta.loader.user_table import read_table
 
-        if path is not None:
-            raise LoadError(f"path={path!r} selects files of a source, and this one is a table; leave it out")
-        loaded = read_table(Path(source)) if isinstance(source, str | Path) else read_frame(source)
-        name = str(source) if isinstance(source, str | Path) else "a frame"
-        return _results(loaded, selection, strict=strict, source=name, commit=None)
-    from bigbench_meta.fetcher import fetch
+        return _results(read_table(Path(source)), selection, strict=strict, source=str(source), commit=None)
+    if is_frame(source):
+        from bigbench_meta.loader.user_table import read_frame
+
+        return _results(read_frame(source), selection, strict=strict, source="a frame", commit=None)
+    from bigbench_meta.fetcher import Checkout, fetch
     from bigbench_meta.fetcher.cache import cache_folder
     from bigbench_meta.loader import table_cache
     from bigbench_meta.loader.bigbench.reading import no_collection
 
     checkout = fetch(source, cache_dir=cache_dir, path=path) if isinstance(source, str | Path) else source
+    if not isinstance(checkout, Checkout):
+        raise LoadError(
+            f"a {type(source).__name__} is no source; expected a path or address, a Checkout, or a DataFrame with the columns "
+            "task, metric, family, model, scale, score"
+        )
     if not _is_bigbench(checkout, format):
         return _harness(checkout, selection, models=models, only=format, strict=strict)
     entries = _entries_of(checkout, tasks)
     place = table_cache.place_of(checkout, entries, cache=cache_folder(cache_dir)) if use_cache else None
-    stored = table_cache.read(place) if place is not None else None
-    if stored is None:
+    loaded = table_cache.read(place) if place is not None else None
+    if loaded is None:
         with no_collection():
-            stored = _read(checkout, entries)
+            loaded = _read(checkout, entries)
         if place is not None:
-            table_cache.write(place, stored)
-    return _results(stored, selection, strict=strict, source=checkout.source, commit=checkout.commit)
+            table_cache.write(place, loaded)
+    return _results(loaded, selection, strict=strict, source=checkout.source, commit=checkout.commit)
 
 
-def is_frame(source: object) -> bool:
-    """Say whether a source is a frame in memory: of pandas, polars or Arrow."""
-    return any(hasattr(source, name) for name in ("iloc", "to_arrow", "column_names"))
+def is_frame(source: object) -> TypeGuard[pd.DataFrame]:
+    """Say whether a source is a frame in memory (of pandas, polars or Arrow), without importing what nobody has."""
+    return hasattr(source, "columns") and any(hasattr(source, name) for name in ("iloc", "to_arrow", "column_names"))
 
 
 def _is_bigbench(checkout: Checkout, only: str | None) -> bool:
@@ -250,11 +298,13 @@ def _read(checkout: Checkout, entries: Sequence[Entry]) -> Loaded:
     from bigbench_meta.loader.bigbench.reading import read_score_files
     from bigbench_meta.loader.columns import Loaded, Problem
     from bigbench_meta.loader.look_alikes import look_alikes
+    from bigbench_meta.loader.scales import models_of_several_scales
 
     columns = read_score_files(checkout, entries)
     frame, repeats = assemble(columns)
     skipped = [Problem(path, "$", f"not read: {reason}", _EXPECTED_FILE, "no row") for path, reason in checkout.skipped]
-    problems = sorted([*skipped, *columns.problems, *repeats, *look_alikes(frame)], key=lambda problem: problem.file)
+    of_names = [*look_alikes(frame), *models_of_several_scales(frame, where=_SCALE)]
+    problems = sorted([*skipped, *columns.problems, *repeats, *of_names], key=lambda problem: problem.file)
     return Loaded(frame, problems, len(entries), columns.on_disk)
 
 
@@ -270,12 +320,14 @@ def _results(
     import numpy as np
     import pandas as pd
 
+    from bigbench_meta.loader.scales import models_of_one_scale
     from bigbench_meta.schema import PROBLEMS
 
     problems = loaded.problems
     if strict and problems:
         raise LoadError(_one_line(problems[0], of=len(problems)))
-    for note in loaded.notes:
+    notes = (*loaded.notes, *models_of_one_scale(loaded.frame))
+    for note in notes:
         log.info("%s", note)
     frame = _selected(loaded.frame, selection)
     explained = np.array([problem.numbers for problem in problems], dtype=np.int64)
@@ -292,7 +344,7 @@ def _results(
             f"{counts.not_selected} not selected; this is a fault of this package, please report it with the files"
         )
     table = pd.DataFrame([problem[:-1] for problem in problems], columns=PROBLEMS.names, dtype="str")
-    return Results(frame, table, explained, counts, source, commit, loaded.notes, dict(loaded.formats))
+    return Results(frame, table, explained, counts, source, commit, notes, dict(loaded.formats))
 
 
 def _entries_of(checkout: Checkout, tasks: Sequence[str] | None) -> list[Entry]:

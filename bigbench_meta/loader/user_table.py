@@ -16,6 +16,7 @@ from bigbench_meta.facts.models import number_in_words
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loader.columns import Loaded, Problem
 from bigbench_meta.loader.look_alikes import look_alikes
+from bigbench_meta.loader.scales import models_of_several_scales
 from bigbench_meta.schema import DIRECTIONS, RESULTS, validate
 from bigbench_meta.table_files import Cell, cells_of, csv_text, is_plain, json_lines, parquet_table, parsed
 from bigbench_meta.values import as_number, is_text, shown
@@ -35,7 +36,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.
 REQUIRED = ("task", "metric", "family", "model", "scale", "score")
 
 _EXPECTED = "a header line with " + ", ".join(REQUIRED)
-_FRAME = "frame"  # what messages call a frame in memory
+_FRAME = "a frame"  # what PROBLEMS calls a frame in memory
 _NAMES = ("task", "subtask", "family", "model", "metric")
 _DEFAULTS = {
     "subtask": "the task's name",
@@ -106,11 +107,16 @@ def read_frame(frame: object) -> Loaded:
     """
     import pyarrow as pa
 
+    columns = getattr(frame, "columns", None)
+    if hasattr(frame, "iloc") and columns is not None:
+        twice = sorted({str(name) for name in columns[columns.duplicated()]})
+        if twice:
+            raise LoadError(
+                f"this frame has the column {', '.join(twice)} more than once; expected each once: rename or drop one"
+            )
+        return _pandas_frame(frame)  # type: ignore[arg-type] # by what it has
     try:
-        if hasattr(frame, "to_arrow"):  # polars
-            table = frame.to_arrow()
-        else:
-            table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+        table = frame.to_arrow() if hasattr(frame, "to_arrow") else pa.table(frame)  # of polars, or of Arrow's own
     except (pa.ArrowException, TypeError, ValueError, AttributeError) as err:
         raise LoadError(
             f"{_FRAME}: cannot be read ({' '.join(str(err).split())[:200]}); expected columns of texts, numbers or booleans"
@@ -124,7 +130,16 @@ def read_frame(frame: object) -> Loaded:
                     f"{_FRAME}: column {name!r} holds {column.type}; expected text, numbers or booleans: convert it"
                 )
             cells[name] = cells_of(column)
-    return _of_cells(cells, table.num_rows, file=_FRAME, named=_FRAME)
+    return _of_cells(cells, table.num_rows, file=_FRAME, named="this frame")
+
+
+def _pandas_frame(frame: pd.DataFrame) -> Loaded:
+    cells: dict[str, list[Cell]] = {str(name): [] for name in frame.columns}
+    for name in _KNOWN:
+        if name in cells:
+            column = frame[name].astype(object)
+            cells[name] = [_cell(cell) for cell in column.where(column.notna(), None).tolist()]
+    return _of_cells(cells, len(frame), file=_FRAME, named="this frame")
 
 
 def _of_cells(cells: dict[str, list[Cell]], on_disk: int, *, file: str, named: str) -> Loaded:
@@ -321,6 +336,7 @@ def _table(
     if other:
         notes.append(f"{file}: columns that mean nothing here are ignored: {', '.join(other)}")
     problems += look_alikes(validate(frame, RESULTS), place="column {}".format)
+    problems += models_of_several_scales(frame, where="column scale")
     return Loaded(frame, problems, 1, on_disk, tuple(notes))
 
 

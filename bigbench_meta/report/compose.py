@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bigbench_meta.analysis.summary import summary
 from bigbench_meta.export.figure_files import figure_files
 from bigbench_meta.report.page_parts import Page, Section
 from bigbench_meta.report.section_claims import claims_section
 from bigbench_meta.report.section_scores import listing_sections, scores_section
 from bigbench_meta.report.section_sharpness import sharpness_section
-from bigbench_meta.report.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

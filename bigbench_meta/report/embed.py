@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bigbench_meta.figures.style import GRID, INK, PAPER, QUIET
 from bigbench_meta.schema import CURVES
 
@@ -125,11 +127,12 @@ def _points_by_curve(
     """Points of the given curves only: grouping all of a full-size repository takes a minute."""
     columns = results[[*key, "model", "scale", "score", "score_normalized"]]
     frame = columns.astype({name: str for name in key if name != "shots"}).merge(curves[key], on=key, how="inner")
-    mean = (
-        frame.groupby([*key, "scale"], observed=True, sort=True)
-        .agg(score=("score", "mean"), normalized=("score_normalized", "mean"), model=("model", "first"))
-        .reset_index()
-    )
+    with np.errstate(over="ignore"):  # repeats whose sum is beyond any float: no point that could be drawn
+        mean = (
+            frame.groupby([*key, "scale"], observed=True, sort=True)
+            .agg(score=("score", "mean"), normalized=("score_normalized", "mean"), model=("model", "first"))
+            .reset_index()
+        )
     found: dict[tuple[str, ...], dict[str, Json]] = {}
     for identity, rows in mean.groupby(key, observed=True, sort=False):
         names = tuple(str(part) for part in identity)

@@ -8,6 +8,8 @@ import numpy as np
 
 from bigbench_meta import figures
 from bigbench_meta.analysis.coverage import claimed_in_source
+from bigbench_meta.analysis.tasks.concentration import HARD_SOFT
+from bigbench_meta.analysis.tasks.sentences import shift_words
 from bigbench_meta.report.drawing import draw_one
 from bigbench_meta.report.page_parts import Section
 
@@ -67,8 +69,8 @@ def claims_section(tables: Mapping[str, pd.DataFrame]) -> Section:
                 comparisons,
                 title="Odds ratios of claims, against different base rates",
                 alt="Exact conditional odds ratios with their intervals: of multiple_choice_grade and exact_str_match together "
-                "(both), and of each metric alone. To the right of 1 the metric is over-represented among "
-                "claims. Intervals that reach 1 are grey.",
+                "(both), of each hard metric against tasks on neither of the two (hard against soft), and of the discontinuous metrics. "
+                "To the right of 1 the metric is over-represented among claims. Intervals that reach 1 are grey.",
                 height=0.9 + 0.42 * len(comparisons),
             ),
         ),
@@ -76,15 +78,9 @@ def claims_section(tables: Mapping[str, pd.DataFrame]) -> Section:
 
 
 def _allowing_for_shift(pair: pd.DataFrame) -> tuple[str, ...]:
-    """The interval of the claims' odds ratio if all tasks shared what their models share, where that could be measured."""
+    """The interval of the claims' odds ratio if models shift groups of tasks apart, where that could be measured."""
     rows = pair[(pair["comparison"] == _AGAINST_ALL) & (pair["strata"].fillna("") == "") & pair["shift_factor"].notna()]
-    return tuple(
-        f"All tasks are measured on the same models, which the intervals below do not allow for. Interval allowing for the common "
-        f"shift, as large as the largest measured here of a family that is claimed about: {row['low_with_shift']:.2g} to {row['high_with_shift']:.3g} for the odds "
-        f"ratio of both metrics, in place of {row['low']:.2g} to {row['high']:.3g} ({row['shift_factor']:.1f} times as wide on the "
-        f"log scale, at worst)."
-        for row in rows.to_dict("records")
-    )
+    return tuple(shift_words(row) for row in rows.to_dict("records"))
 
 
 def _counts_by_metric(single: pd.DataFrame) -> pd.DataFrame:
@@ -103,12 +99,17 @@ def _counts_by_metric(single: pd.DataFrame) -> pd.DataFrame:
 
 
 def _comparisons(claims: pd.DataFrame) -> pd.DataFrame:
-    """The two metrics against every base rate, and each metric alone against all tasks."""
+    """The two metrics against every base rate, and hard against soft metrics."""
     pair = claims["metrics"].str.contains(" + ", regex=False)
-    rows = claims[pair | (claims["strata"].fillna("") == "")]
+    contrast = claims["comparison"].str.startswith(HARD_SOFT) & (claims["against"].fillna("") != "")
+    rows = claims[pair | contrast]
     where = rows["comparison"].str.removeprefix("claimed against ").str.replace("all other tasks, ", "", regex=False)
-    within = np.where(rows["strata"].fillna("") == "", where, "within kinds of task")
-    label = np.where(pair[rows.index], "both, " + within, rows["metrics"])
+    where = where.str.replace(HARD_SOFT, "against soft metrics", regex=False)
+    within = np.where(
+        rows["strata"].fillna("") == "", where, where.str.replace("all other tasks", "") + " within kinds of task"
+    )
+    start = np.where(pair[rows.index], "both, ", rows["metrics"] + " ")
+    label = [f"{first}{second.strip()}" for first, second in zip(start, within, strict=True)]
     columns = ["label", "estimate", "low", "high", "level", "p_value", "cases_in", "cases", "base_in", "base"]
     return rows.assign(label=label)[columns].reset_index(drop=True)
 

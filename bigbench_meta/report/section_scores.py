@@ -52,7 +52,7 @@ _LISTINGS = (
         "Concentration tests",
         (
             "One row is one comparison of one metric, or group of metrics, with the rest. low_with_shift and high_with_shift are "
-            "the interval if all tasks shared what their models share at one size: shift_factor times as wide, on a log scale."
+            "the interval if models shift the two groups of tasks apart (shift_basis says how that was had): shift_factor times as wide, on a log scale."
         ),
     ),
     ("claims", "Claims against measurement", "One row is one annotated task and what its curves say."),

@@ -100,13 +100,13 @@ def _steepest(curves: pd.DataFrame) -> pd.DataFrame:
 def _two_metrics(tables: Mapping[str, pd.DataFrame], *, simulated: bool) -> list[PageFigure]:
     """The steepest curve that has another metric of the same outputs, beside that metric.
 
-    Of several, one that is linear and has two bounds: the panels can then be read alike.
+    Of several, one that is continuous and has two bounds: the panels can then be read alike.
     """
     swaps, results = tables.get("swaps"), tables["results"]
     if swaps is None or not len(swaps):
         return []
     facts = look_up(swaps.assign(metric=swaps["soft"])[["task", "metric"]], metrics())
-    rank = facts["linearity"].eq("linear").astype(int) + facts[["low", "high"]].notna().all(axis=1)
+    rank = facts["continuous"].eq("yes").astype(int) + facts[["low", "high"]].notna().all(axis=1)
     size = swaps["emergence_floored_hard"].fillna(swaps["emergence_score_hard"])
     ranked = swaps.assign(_size=size.to_numpy(), _rank=rank.to_numpy())
     order = ["_size", "_rank", "task", "subtask", "hard", "soft", "family", "shots"]

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BARS = "▁▂▃▄▅▆▇█"
-_COLUMNS = ("emergence_score", "linearity", "q_sharp", "q_surprise", "verdict", "emergent")
+# What is shown of a curve, with its heading; the words stand to the left.
+_COLUMNS = {
+    "emergence_score": "E", "linearity": "L", "q_sharp": "q\nsharp", "q_surprise": "q sur-\nprise", "verdict": "verdict",
+    "emergent": "emer-\ngent",
+}  # fmt: skip
+_WORDS = ("verdict", "emergent")
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -41,7 +46,7 @@ def sparkline(values: Sequence[float]) -> str:
 def task_table(
     task: str, results: pd.DataFrame, curves: pd.DataFrame, *, references: pd.DataFrame | None = None
 ) -> Table:
-    """One row per curve of ``task``: metric, family, shots, M, its sparkline over scale, scores and verdict.
+    """One row per curve of ``task``: metric, family, shots, M, its sparkline over scale, E, L, q-values and verdict.
 
     Columns that ``curves`` does not have, as before the analysis, are left out. ``references`` (chance and human
     raters, from `analysis.references`) stand below where any is known for the task.
@@ -51,6 +56,7 @@ def task_table(
     OutputError
         If there is no such task; near names are suggested.
     """
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
@@ -61,22 +67,25 @@ def task_table(
     own = own.sort_values(["subtask", "metric", "family", "shots"], kind="stable")
     points = results[results["task"].astype(str) == task]
     found = [name for name in _COLUMNS if name in own.columns]
-    several = len(set(own["subtask"])) > 1
-    table = Table(title=Text(printable(task)), caption=_references(task, references), caption_justify="left")
-    for name in (["subtask"] if several else []) + ["metric", "family"]:
-        table.add_column(name, overflow="fold")
-    for name in ("shots", "M"):
-        table.add_column(name, justify="right")
-    table.add_column("score over scale", no_wrap=True)
+    # Narrow enough for 80 columns: what a curve is stands on lines of one cell, and so does its score over scale.
+    table = Table(
+        title=Text(printable(task)), caption=_references(task, references), caption_justify="left", box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    table.add_column("curve", overflow="fold", min_width=14)
+    table.add_column("M", justify="right", no_wrap=True)
+    table.add_column("score over scale", overflow="fold", min_width=9)
     for name in found:
-        table.add_column(name.replace("_", " "), justify="left" if name in {"verdict", "emergent"} else "right")
+        table.add_column(_COLUMNS[name], justify="left" if name in _WORDS else "right", overflow="fold")
     for row in own.to_dict("records"):
         fits = [points[name].astype(str) == str(row[name]) for name in ("subtask", "metric", "family", "shots")]
         line = points[np.logical_and.reduce(fits)].groupby("scale", observed=True)["score"].mean()
-        ends = f" {line.iloc[0]:.3g} → {line.iloc[-1]:.3g}" if len(line) else ""
-        cells = [*([row["subtask"]] if several else []), row["metric"], row["family"], row["shots"], row["n_scales"]]
-        cells += [sparkline(line.tolist()) + ends, *(_cell(row[name]) for name in found)]
-        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+        ends = f"\n{line.iloc[0]:.3g} → {line.iloc[-1]:.3g}" if len(line) else ""
+        shots = "" if row["shots"] < 0 else f", {row['shots']}-shot"
+        whose = [row["metric"], f"{row['family']}{shots}"]
+        what = [*([row["subtask"]] if row["subtask"] != task else []), *whose]
+        cells = ["\n".join(map(printable, what)), row["n_scales"], sparkline(line.tolist()) + ends]
+        table.add_row(*(Text(str(cell)) for cell in [*cells, *(printable(_cell(row[name])) for name in found)]))
     return table
 
 
@@ -148,7 +157,7 @@ def _references(task: str, references: pd.DataFrame | None) -> Text | None:
 
 
 def _cell(value: object) -> str:
-    from bigbench_meta.export.paper_tables import shown
+    from bigbench_meta.export.printed_numbers import shown
 
     return shown(value.item() if hasattr(value, "item") else value)
 

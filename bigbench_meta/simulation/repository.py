@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from bigbench_meta.atomic import folder_beside, remove_abandoned_folders
 from bigbench_meta.errors import AnalysisError, OutputError
+from bigbench_meta.seeds import as_generator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ class Simulated:
 def simulate(
     path: str | Path,
     *,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     tasks: int | Sequence[str] | None = None,
     full: bool = False,
     kinds: Mapping[str, float] | None = None,
@@ -81,7 +82,7 @@ def simulate(
     path
         A folder that does not exist yet or is empty.
     rng
-        Source of every random choice; the same state gives the same bytes.
+        Source of every random choice, a generator or the seed of one; the same state gives the same bytes.
     tasks
         Number of tasks, or their names (letters, digits, ``_``, ``-``, ``.``). Default 24 (204 when ``full``).
     full
@@ -140,7 +141,7 @@ def simulate(
         raise AnalysisError(
             f"simulate: noise={noise}, common_shift={common_shift}, defects={defects} must be at least 0"
         )
-    plan_rng, shift_rng, defect_rng, *task_rngs = rng.spawn(3 + len(names))
+    plan_rng, shift_rng, defect_rng, *task_rngs = as_generator(rng).spawn(3 + len(names))
     plans = plan(names, full=full, shares=shares, rng=plan_rng)
     shifts = {f.name: common_shift * shift_rng.standard_normal(len(f.models)) for f in FAMILIES}
     place = path.resolve()
@@ -319,7 +320,7 @@ def _write_definition(folder: Path, task: Task) -> None:
         home = folder if len(task.leaves) == 1 else folder / leaf.partition(":")[2]
         home.mkdir(exist_ok=True)
         definition = {
-            "name": leaf,
+            "name": leaf.partition(":")[2] or leaf,
             "description": NOTICE,
             "keywords": ["simulated", "json", "multiple choice" if choice else "free response"],
             "metrics": official,

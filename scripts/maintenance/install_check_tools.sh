@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make check-all` needs beyond the locked packages, where it is missing: Chromium with its driver, a LaTeX
-# with booktabs, the poppler tools (Debian packages), PyTorch and scikit-learn (which carries the digits) into .venv. Run from
+# with booktabs and siunitx, the poppler tools (Debian packages), PyTorch and scikit-learn (which carries the digits) into .venv. Run from
 # the project's root after `make .venv/.ready`.
 set -euo pipefail
 
@@ -14,7 +14,8 @@ fi
 
 debian=()
 command -v chromium >/dev/null && command -v chromedriver >/dev/null || debian+=(chromium chromium-driver fonts-dejavu-core)
-command -v pdflatex >/dev/null && kpsewhich booktabs.sty >/dev/null || debian+=(texlive-latex-base texlive-latex-recommended)
+command -v pdflatex >/dev/null && kpsewhich booktabs.sty siunitx.sty >/dev/null ||
+  debian+=(texlive-latex-base texlive-latex-recommended texlive-science)
 command -v pdftoppm >/dev/null && command -v pdftotext >/dev/null || debian+=(poppler-utils)
 
 if [ ${#debian[@]} -gt 0 ]; then

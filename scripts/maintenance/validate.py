@@ -14,6 +14,8 @@ it was, and each has a generator of its own, so the table does not depend on the
 from __future__ import annotations
 
 import argparse
+import ast
+import hashlib
 import itertools
 import json
 import sys
@@ -24,12 +26,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+import bigbench_meta
+from bigbench_meta.analysis.curves.batch import batch_of
 from bigbench_meta.analysis.curves.inference import pool_noise, typical_curves
-from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, dictionary, theory
+from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, theory
 from bigbench_meta.analysis.curves.montecarlo import Sampling
 from bigbench_meta.analysis.curves.noise import beta_binomial
 from bigbench_meta.analysis.curves.prepare import prepare_curves
-from bigbench_meta.analysis.curves.sharpness import concentration_test
+from bigbench_meta.analysis.curves.sharpness import concentration_tests
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
 from bigbench_meta.facts.metrics import metrics
 
@@ -90,10 +94,10 @@ def _theory(exponent: float, top: float) -> Callable[[Vector, float], Vector]:
 
 
 def _step(size: float, place: str, width: float) -> Callable[[Vector, float], Vector]:
-    """Build a rise of ``size`` of the given width, in the middle or between the two largest scales."""
+    """Build a rise of ``size`` of the given width, in the middle, before the largest scale or before the last but one."""
 
     def mean(x: Vector, floor: float) -> Vector:
-        gap = len(x) - 2 if place == "last" else len(x) // 2 - 1
+        gap = {"last": len(x) - 2, "last but one": len(x) - 3}.get(place, len(x) // 2 - 1)
         centre = (x[gap] + x[gap + 1]) / 2
         slope = 2 * np.log10(9) / max(width, 1e-3)
         return floor + size / (1 + 10 ** np.clip(-slope * (x - centre), -300, 300))
@@ -101,6 +105,20 @@ def _step(size: float, place: str, width: float) -> Callable[[Vector, float], Ve
     return mean
 
 
+def _hump(size: float, change: float = 0.0) -> Callable[[Vector, float], Vector]:
+    """Build a rise of ``size`` to the middle scale and the fall back, net of a change from end to end."""
+
+    def mean(x: Vector, floor: float) -> Vector:
+        place = (x - x[0]) / (x[-1] - x[0])
+        return floor + size * (1.0 - np.abs(2.0 * place - 1.0)) + change * place
+
+    return mean
+
+
+# A model that gives one answer to all items of two classes, .37 and .63 of them, the other answer from some size on.
+ONE_ANSWER, CLASS_SHARE = "one answer to all", 0.37
+# A metric without a range, whose scores scatter by so much about their curve; its unit is that of the curve's rise.
+UNBOUNDED, SCATTER = "log_likelihood, ", 0.03
 TRUTHS = {
     each.name: each
     for each in (
@@ -122,6 +140,16 @@ OTHER_TRUTHS = {
             for place in ("middle", "last")
             for width in (0.0, 1.0)
         ),
+        *(
+            Truth(
+                f"step {size}, last but one, width 0", _step(size, "last but one", 0.0), 0.0, smooth=False, flat=False
+            )
+            for size in (0.2, 0.4)
+        ),
+        Truth("straight line, fall .2", _line(-0.2), np.inf, smooth=True, flat=False),
+        Truth("hump of .3", _hump(0.3), np.nan, smooth=False, flat=False),
+        Truth("hump of .3 and a fall of .1", _hump(0.3, -0.1), np.nan, smooth=False, flat=False),
+        Truth(ONE_ANSWER, _line(0.0), np.nan, smooth=False, flat=False),
     )
 }
 
@@ -141,6 +169,31 @@ class Cell(NamedTuple):
     overdispersion: str
 
 
+def generator(cell: Cell, *numbers: int) -> np.random.Generator:
+    """Return the generator of one batch: keyed by a hash of every field of the cell, the numbers and the seed."""
+    key = json.dumps([SEED, *cell, *numbers]).encode()
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest(), "big"))
+
+
+def code_digest() -> str:
+    """Return a digest of the code that the rows of curves come from: its syntax without comments and docstrings."""
+    root = Path(bigbench_meta.__file__).parent / "analysis"
+    digest = hashlib.sha256()
+    for path in sorted([*(root / "curves").glob("*.py"), root / "pipeline.py", root / "multiplicity.py"]):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if (
+                isinstance(body, list)
+                and body
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+            ):
+                body[0] = ast.Pass()
+        digest.update(path.name.encode() + ast.dump(tree).encode())
+    return digest.hexdigest()[:16]
+
+
 def cells() -> Iterator[Cell]:
     """Yield the full design for the three smooth truths, and a part of it for coverage and power."""
     for truth, m, n, floor, over in itertools.product(TRUTHS, SCALES, ITEMS, FLOORS, OVERDISPERSION):
@@ -149,6 +202,8 @@ def cells() -> Iterator[Cell]:
         yield Cell(truth, m, n, 0.25, "as in BIG-G")
     for m, n, over in itertools.product(SCALES, (200, 1000), OVERDISPERSION):
         yield Cell(MIXED, m, n, 0.25, over)
+    for truth, m in itertools.product((*TRUTHS, "step 0.4, last, width 0", "straight line, fall .2"), SCALES):
+        yield Cell(UNBOUNDED + truth, m, 0, 0.25, "none")
 
 
 def simulate_batch(cell: Cell, *, rng: np.random.Generator, size: int = BATCH) -> pd.DataFrame:
@@ -164,22 +219,34 @@ def simulate_batch(cell: Cell, *, rng: np.random.Generator, size: int = BATCH) -
         ]
         return pd.concat(named, ignore_index=True)
     scales = np.array(SCALES[cell.n_scales])
-    truth = (TRUTHS | OTHER_TRUTHS)[cell.truth]
+    truth = (TRUTHS | OTHER_TRUTHS)[cell.truth.removeprefix(UNBOUNDED)]
     mean = truth.mean(np.log10(scales), cell.floor)
+    if cell.truth.startswith(UNBOUNDED):
+        drawn = mean + rng.normal(0.0, SCATTER, size=(size, len(scales))) - 3.0
+        return _results(drawn, scales, metric="log_likelihood")
+    if cell.truth == ONE_ANSWER:
+        change = rng.integers(1, len(scales), size=size)[:, None]
+        answers = np.where(np.arange(len(scales)) < change, CLASS_SHARE, 1.0 - CLASS_SHARE)
+        return _results(np.round(answers * cell.n_items) / cell.n_items, scales)
     rho, mass = zip(*OVERDISPERSION[cell.overdispersion], strict=True)
     drawn_rho = rng.choice(np.array(rho), size=size, p=np.array(mass))
     factor = 1 + (cell.n_items - 1) * drawn_rho[:, None]
     score = beta_binomial(np.tile(mean, (size, 1)), n_items=cell.n_items, factor=factor, rng=rng)
-    tasks = [f"task{index:03d}" for index in range(size)]
+    return _results(score, scales)
+
+
+def _results(score: Vector, scales: Vector, *, metric: str = "multiple_choice_grade") -> pd.DataFrame:
+    """Scores (tasks, scales) as RESULTS."""
+    tasks = [f"task{index:03d}" for index in range(len(score))]
     return pd.DataFrame(
         {
             "task": np.repeat(tasks, len(scales)),
             "subtask": np.repeat(tasks, len(scales)),
             "is_aggregate": False,
-            "metric": "multiple_choice_grade",
+            "metric": metric,
             "family": "simulated",
             "shots": 0,
-            "scale": np.tile(scales, size),
+            "scale": np.tile(scales, len(score)),
             "score": score.ravel(),
             "is_preferred": True,
         }
@@ -188,15 +255,15 @@ def simulate_batch(cell: Cell, *, rng: np.random.Generator, size: int = BATCH) -
 
 def run_batch(cell: Cell, number: int, *, draws: int = DRAWS, size: int = BATCH) -> list[dict[str, float | str]]:
     """Analyse one batch: a list of quantities with the number of hits and of trials."""
-    key = [int.from_bytes(repr(tuple(cell)).encode(), "big") % 2**62, number]
-    rng = np.random.default_rng([SEED, *key])
+    rng = generator(cell, number)
     frame = simulate_batch(cell, rng=rng, size=size)
-    items = pd.DataFrame({"task": sorted(frame["task"].unique()), "n_items": cell.n_items})
+    items = pd.DataFrame({"task": sorted(frame["task"].unique()), "n_items": cell.n_items}) if cell.n_items else None
     found = infer_curves(frame, rng=rng, choices=Choices(metrics(), draws=draws, items=items, workers=1))
     if cell.truth == MIXED:
         return list(tally_mixed(found))
     scales = np.array(SCALES[cell.n_scales])
-    return list(tally(found, (TRUTHS | OTHER_TRUTHS)[cell.truth], scales=scales, floor=cell.floor))
+    truth = (TRUTHS | OTHER_TRUTHS)[cell.truth.removeprefix(UNBOUNDED)]
+    return list(tally(found, truth, scales=scales, floor=cell.floor))
 
 
 def tally_mixed(found: CurveInference) -> Iterator[dict[str, float | str]]:
@@ -239,7 +306,7 @@ def tally(found: CurveInference, truth: Truth, *, scales: Vector, floor: float) 
         return {"quantity": quantity, "level": level, "hits": int(hits.sum()), "trials": len(hits)}
 
     curves, forecasts = found.curves, found.forecasts
-    for name in ("p_trend", "p_sharp", "p_surprise", "p_step_line", "p_step_typical"):
+    for name in ("p_trend", "p_sharp", "p_surprise", "p_nonmonotone", "p_step_line", "p_step_typical"):
         p = curves[name].dropna().to_numpy()
         for level in LEVELS:
             yield row(name, level, p <= level)
@@ -265,9 +332,15 @@ def tally(found: CurveInference, truth: Truth, *, scales: Vector, floor: float) 
     )
     yield row("rise interval", 0.95, holds.to_numpy(bool))
     yield row("width defined", 0.0, defined.to_numpy(bool))
-    for word in ("flat", "smooth", "sharp", "inverse", "undecided"):
+    for word in ("flat", "smooth", "sharp", "inverse", "nonmonotone", "undecided"):
         yield row(f"verdict {word}", 0.0, (curves["verdict"].astype(str) == word).to_numpy(bool))
     yield row("emergent", 0.0, curves["emergent"].fillna(False).to_numpy(bool))
+    yield row("emergent, missing", 0.0, curves["emergent"].isna().to_numpy(bool))
+    yield row("constant answer", 0.0, (curves["constant_answer"] == 1).to_numpy(bool))
+    # What the columns of power promise for a jump of .2 and of .4, to be set beside what steps of that size get.
+    for name in ("power_sharp", "power_sharp_small", "power_surprise", "power_surprise_small"):
+        promised = curves[name].dropna()
+        yield {"quantity": f"stated {name}", "level": 0.0, "hits": float(promised.sum()), "trials": len(promised)}
 
 
 def typical_cells() -> Iterator[Cell]:
@@ -280,27 +353,18 @@ def typical_cells() -> Iterator[Cell]:
 
 def run_typical_batch(cell: Cell, number: int) -> list[dict[str, float | str]]:
     """Test one batch of `TYPICAL_BATCH` tasks against the typical curve of the others, and nothing else."""
-    rng = np.random.default_rng(
-        [SEED, int.from_bytes(repr(tuple(cell)).encode(), "big") % 2**62, number, TYPICAL_BATCH]
-    )
+    rng = generator(cell, number, TYPICAL_BATCH)
     frame = simulate_batch(cell, rng=rng, size=TYPICAL_BATCH)
     items = pd.DataFrame({"task": sorted(frame["task"].unique()), "n_items": cell.n_items})
     _, curves = prepare_curves(frame, items=items, registry=metrics())
     (pooled,) = pool_noise(curves, seed=number).values()
-    typical, noise = typical_curves(curves), pooled.noise(kind="items", n_items=cell.n_items) if pooled else None
-    p = np.array(
-        [
-            concentration_test(
-                curve,
-                smooth=typical[curve.key],
-                shapes=dictionary(curve.x),
-                name="typical",
-                sampling=Sampling(noise, DRAWS, number),
-            ).p
-            for curve in curves
-            if noise is not None
-        ]
-    )
+    if pooled is None:
+        return []
+    typical = typical_curves(curves)
+    batch = batch_of(curves, [pooled.noise(kind="items", n_items=cell.n_items)] * len(curves))
+    smooth = np.stack([typical[curve.key] for curve in curves])
+    tested = concentration_tests(batch, smooth=smooth, sampling=Sampling(DRAWS, number), name="typical")
+    p = np.array([each.p for each in tested])
     return [
         {"quantity": "p_step_typical", "level": level, "hits": int((p <= level).sum()), "trials": len(p)}
         for level in LEVELS
@@ -315,6 +379,7 @@ def run_typical(passes: int, checkpoint: Path) -> None:
             "n_units": TYPICAL_BATCH,
             "batch": number,
             "draws": DRAWS,
+            "code": CODE,
             "rows": run_typical_batch(cell, number),
         }
         with checkpoint.open("a", encoding="utf-8") as stream:
@@ -327,6 +392,8 @@ def run(passes: range, checkpoint: Path, *, minutes: float) -> None:
     if checkpoint.exists():
         for line in checkpoint.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
+            if entry.get("code") != CODE:
+                raise SystemExit(f"{checkpoint}: batches of other code; start with a new checkpoint")
             done.add((Cell(*entry["cell"]), entry["batch"]))
     started = time.monotonic()
     # A pass goes through the cells in random order, so that a run cut short has seen a fair part of the design; those
@@ -346,10 +413,13 @@ def run(passes: range, checkpoint: Path, *, minutes: float) -> None:
         if time.monotonic() - started > 60 * minutes:
             print(f"out of time with {len(plan) - position} batches to go", file=sys.stderr)
             return
-        entry = {"cell": list(cell), "batch": number, "draws": DRAWS, "rows": run_batch(cell, number)}
+        entry = {"cell": list(cell), "batch": number, "draws": DRAWS, "code": CODE, "rows": run_batch(cell, number)}
         with checkpoint.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry) + "\n")
         print(f"{position + 1}/{len(plan)} {cell}", file=sys.stderr)
+
+
+CODE = code_digest()
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from scipy import stats
 from validation_lengths import FEW, GRIDS, effective, law
 
 from bigbench_meta.analysis.tasks.agreement import FEW_TASKS, MIN_TASKS, bootstrap_interval, cohen_kappa, roc_area
-from bigbench_meta.analysis.tasks.common_shift import common_shift
+from bigbench_meta.analysis.tasks.common_shift import common_shift, shift_profiles
 from bigbench_meta.analysis.tasks.compare import EFFECTIVE_NUMBER, permuted_cases
 from bigbench_meta.analysis.tasks.odds import conditional_odds_ratio, mantel_haenszel
 from bigbench_meta.analysis.tasks.swaps import swap_tests
@@ -241,7 +241,7 @@ def shift(n_tasks: int, n_scales: int, *, floor: float, common: float) -> Callab
                 "is_preferred": True,
             }
         )
-        found = common_shift(frame, rng=rng, draws=DRAWS)
+        found = common_shift(shift_profiles(frame), rng=rng, draws=DRAWS)
         single = found.loc[found["where"] == "one scale", "p_value"].min()
         whole = found.loc[found["where"] == "all scales", "p_value"].iloc[0]
         return Outcome(

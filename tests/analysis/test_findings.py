@@ -14,11 +14,14 @@ from bigbench_meta.analysis.findings import (
     limit_sentences,
     verdict_sentences,
 )
-from bigbench_meta.analysis.tasks.common_shift import with_shift
 from bigbench_meta.analysis.tasks.concentration import claims_concentration
+from bigbench_meta.analysis.tasks.contrast_shift import with_shift
+from bigbench_meta.analysis.tasks.selection import with_selection
 from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
+    contrast_sentences,
     length_sentences,
+    selection_sentences,
     shift_sentences,
     swap_sentences,
 )
@@ -58,14 +61,14 @@ def task_rows(rows) -> pd.DataFrame:
 
 
 def test_claims_beside_the_base_rate():
-    """The packaged facts in words: both shares, the odds ratio, each metric alone, and the shuffled claims."""
+    """The packaged facts in words: both shares, the odds ratio, and the shuffled claims; no metric alone."""
     table = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=199)
-    share, apart, shuffled = claims_sentences(table)
+    share, shuffled = claims_sentences(table)
     assert "Of the 67 tasks claimed to be emergent, 63 (94.0%)" in share
     assert "of all 209 tasks, 158 (75.6%) do" in share
     assert "7.73 (95% interval 2.63 to 31" in share
     assert "4.14 (95% interval 1.16 to 14.7" in share
-    assert "exact_str_match alone 0.889" in apart
+    assert "alone" not in share + shuffled
     assert "named after the claims had been seen" in shuffled
 
 
@@ -292,39 +295,63 @@ def test_no_known_target_length():
 
 
 def test_common_shift():
-    """Dependence is told as an effective number of tasks; its absence as no common part."""
-    row = {"where": "all scales", "family": "F", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001}
-    row["interval_factor"] = 1.96
+    """Dependence is an effective number of tasks for a mean, and cancels from a contrast; what claimed tasks share is named."""
+    row = {"where": "all scales", "family": "F", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001, "group": ""}
     nothing = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=19)
+    nothing = with_shift(nothing, {})
     (dependent,) = shift_sentences(pd.DataFrame([row]), nothing)
-    assert "worth about 31 independent tasks" in dependent
-    assert "too narrow, by a factor of 2.0 at worst" in dependent
+    assert "for a mean over tasks at one model they are worth about 31 independent tasks" in dependent
+    assert "such as an odds ratio, a common part cancels." in dependent
     assert "no common part (p = 0.4)" in shift_sentences(pd.DataFrame([row | {"p_value": 0.4}]), nothing)[0]
+    group = {"where": "one group", "group": "claimed emergent", "family": "F", "n_tasks": 53, "p_value": 0.01,
+             "statistic": 0.096, "mean_correlation": 0.089, "correlation_others": -0.007}  # fmt: skip
+    (shared,) = shift_sentences(pd.DataFrame([group]), nothing)
+    assert (
+        "53 claimed tasks share more of what a parabola leaves (mean correlation 0.089) than the other tasks (-0.007"
+        in shared
+    )
+    assert shift_sentences(pd.DataFrame([group | {"p_value": 0.2}]), nothing) == []
 
 
-def test_intervals_that_allow_for_a_common_shift():
-    """Factor 1.96: the claims' 2.63 to 31.0 about 7.73 reads 0.936 to 118; families that cannot be checked are named."""
+def test_intervals_that_allow_for_shifts_that_differ():
+    """Factor 2 by unrelated groups: 7.73 (2.63 to 31.0) reads 0.897 to 124; families that cannot be checked are named."""
     shift = pd.DataFrame(
-        [
-            {"where": "all scales", "family": "PaLM", "n_tasks": 119, "effective_tasks": 31.2, "p_value": 0.001,
-             "interval_factor": 1.96, "reason": ""},
-            {"where": "one scale", "family": "PaLM", "p_value": 0.01},
-            {"where": "all scales", "family": "G", "p_value": np.nan, "interval_factor": np.nan, "reason": "fewer_than_6_tasks"},
-        ]
-    )  # fmt: skip
+        [{"where": "all scales", "group": "", "family": "G", "p_value": np.nan, "reason": "fewer_than_6_tasks"}]
+    )
     found = claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=19)
-    _, allowed, unchecked = shift_sentences(shift, with_shift(found, shift))
-    assert "the odds ratio of the claims, 7.73, would have 0.936 to 118 in place of 2.63 to 31." in allowed
+    found = found.assign(shift_factor=2.0, shift_basis="unrelated")
+    found["low_with_shift"] = found["low"] ** 2 / found["estimate"]
+    found["high_with_shift"] = found["high"] ** 2 / found["estimate"]
+    allowed, unchecked = shift_sentences(shift, found)
+    assert "7.73: its interval stays 2.63 to 31. If instead" in allowed
+    assert "it would be 0.897 to 124; too few tasks of both groups" in allowed
     assert unchecked.endswith("cannot be checked in G (fewer than 6 tasks).")
+    measured, _ = shift_sentences(shift, found.assign(shift_basis="estimated"))
+    assert measured.endswith("By the shifts measured within and between the two groups of tasks it is 0.897 to 124.")
     row = {
         "source": "curves", "comparison": "PaLM, 3 shots, verdict sharp: between tasks, preferred metric", "strata": "kind x subtasks",
         "metrics": "multiple_choice_grade + exact_str_match", "effect": "conditional odds ratio", "cases": 9, "cases_in": 6,
         "base": 40, "base_in": 30, "estimate": 2.0, "low": 0.5, "high": 8.0, "level": 0.95, "p_value": 0.3, "n": 35,
+        "shift_factor": 1.5, "low_with_shift": 0.25, "high_with_shift": 16.0,
     }  # fmt: skip
-    (sentence,) = concentration_sentences(with_shift(pd.DataFrame([row]), shift))
-    assert sentence.endswith(
-        "compared; allowing for what all tasks share, 0.132 to 30.3."
-    )  # 2 * 4 ** -1.96, 2 * 4 ** 1.96
+    (sentence,) = concentration_sentences(pd.DataFrame([row]))
+    assert sentence.endswith("compared; allowing for models that shift the two groups of tasks apart, 0.25 to 16.")
+
+
+def test_hard_against_soft_and_selection():
+    """Both hard metrics against tasks on neither, with the counts; the E-value of 7.73 by hand: r + sqrt(r (r - 1)), r = sqrt(7.73)."""
+    found = with_selection(claims_concentration(claims(), preferred_metrics(), rng=np.random.default_rng(0), draws=19))
+    (contrast,) = contrast_sentences(found)
+    assert (
+        "exact_str_match 12 of 40 tasks claimed, against 4 of 51 on neither of the two: odds ratio 4.94 (95% interval 1.33 to 23.1"
+        in contrast
+    )
+    assert "multiple_choice_grade 51 of 118 tasks claimed" in contrast
+    assert "0.89" not in contrast
+    (selection,) = selection_sentences(found)
+    ratio = np.sqrt(7.7324)
+    assert f"{ratio + np.sqrt(ratio * (ratio - 1)):.2g} times as likely (E-value)" in selection
+    assert contrast_sentences(found.iloc[:0]) == selection_sentences(found.iloc[:0]) == []
 
 
 def test_limits_name_the_families():

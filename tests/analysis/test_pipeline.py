@@ -148,7 +148,7 @@ def test_too_few_draws_or_bad_items_are_refused() -> None:
 
 
 def test_any_number_of_workers_gives_the_same_bytes() -> None:
-    """Curves shared among two processes give the tables of one, byte for byte, and progress counts every curve."""
+    """Curves shared among two processes give the tables of one, byte for byte, and progress ends at the number of curves."""
     truths = {name: TRUTHS[name] for name in ("flat0", "line0", "line1", "step0", "step1", "fall", "short")}
     frame = results(truths, n=200, seed=6)
     told: list[tuple[int, int, str]] = []
@@ -165,15 +165,81 @@ def test_any_number_of_workers_gives_the_same_bytes() -> None:
     )
     for name in ("curves", "forecasts", "sweep", "points", "noise", "claims", "common_shift"):
         assert getattr(one, name).to_csv(index=False) == getattr(two, name).to_csv(index=False), name
-    assert told == 2 * [(done, 6, "curves tested") for done in range(1, 7)]
+    assert told == 2 * [(6, 6, "curves tested")]
 
 
 def test_the_limit_on_draws_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small p-values of a large family go on to the limit that was asked for, and the settings say how far."""
+    """Decisions that 119 draws cannot settle are left open there, with the reason, and the settings count them."""
     monkeypatch.setattr("bigbench_meta.analysis.pipeline._MIN_TO_GO_ON", 39)
     truths = {name: TRUTHS[name] for name in ("flat0", "flat1", "flat2", "line0", "line1", "step0")}
     frame = results(truths, n=500, seed=6)
     found = analyze(frame, rng=np.random.default_rng(7), draws=39, draw_limit=119, items=items(truths, 500))
     assert found.settings["most_draws"] == 119
-    assert found.curves.set_index("task").loc["step0", "draws_sharp"] == 119
-    assert found.curves["p_sharp"].min() == pytest.approx(1 / 120)
+    step = found.curves.set_index("task").loc["step0"]
+    assert step["draws_sharp"] == 119
+    assert step["p_sharp"] == pytest.approx(1 / 120)
+    assert step["p_sharp_mc_error"] == pytest.approx(np.sqrt(1 / 120 * 119 / 120 / 119))
+    # none of 119 as large leaves p up to 8%: (119 + 1)(1 - p)^119 > .01 / 6
+    assert step["verdict_reason"].startswith("at the limit of the draws")
+    assert found.settings["n_at_draw_limit"] >= 1
+
+
+def test_verdicts_are_the_same_for_every_seed() -> None:
+    """Drawn further until settled, six curves have the same verdicts for three seeds, though their p-values differ."""
+    truths = {name: TRUTHS[name] for name in ("flat0", "flat1", "line0", "line1", "step0", "fall")}
+    frame = results(truths, n=500, seed=6)
+    words, p = [], []
+    for seed in range(3):
+        found = analyze(frame, rng=np.random.default_rng(seed), items=items(truths, 500), workers=1).curves
+        assert (found["at_draw_limit"].astype(str) == "").all()
+        words.append(found["verdict"].astype(str).tolist())
+        p.append(found["p_nonmonotone"].tolist())
+    assert words[0] == words[1] == words[2]
+    assert p[0] != p[1]
+
+
+def test_curves_of_other_metrics_are_a_family_of_their_own() -> None:
+    """The same curves under a second, not preferred metric: q from those six p-values alone, and verdicts by that q."""
+    truths = {name: TRUTHS[name] for name in ("flat0", "flat1", "line0", "line1", "step0", "step1")}
+    first = results(truths, n=500, seed=6)
+    other = results(truths, n=500, seed=7, metric="exact_str_match").assign(is_preferred=False)
+    found = analyze(
+        pd.concat([first, other], ignore_index=True), rng=np.random.default_rng(0), draws=199, items=items(truths, 500)
+    ).curves
+    for member, part in found.groupby("in_family_of_tests"):
+        assert len(part) == 6, member
+        ranked = part["p_sharp"].sort_values(ignore_index=True)
+        smallest = min(p * 6 / (rank + 1) for rank, p in enumerate(ranked))
+        assert part["q_sharp"].min() == pytest.approx(smallest)
+        assert (part.loc[part["verdict"] == "sharp", "q_sharp"] <= 0.05).all()
+
+
+def test_shapes_have_names() -> None:
+    """A hump beyond the noise of items is nonmonotone and not inverse; two constant answers are no verdict; a fall is inverse."""
+    truths = {
+        "hump": np.array([0.2, 0.5, 0.6, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.1]),
+        "fall": line(0.6, 0.3),
+        **{f"flat{i}": line(0.25, 0.25) for i in range(4)},
+    }
+    frame = results(truths, n=400, seed=5)
+    answers = frame[frame["task"] == "flat0"].assign(task="answers", subtask="answers", score=[0.37] * 5 + [0.63] * 7)
+    both = pd.concat([frame, answers], ignore_index=True)
+    known = items(truths | {"answers": line(0, 0)}, 400)
+    found = analyze(both, rng=np.random.default_rng(0), draws=199, items=known).curves.set_index("task")
+    assert found.loc["hump", "verdict"] == "nonmonotone"
+    assert found.loc["fall", "verdict"] == "inverse"
+    assert found.loc["answers", "constant_answer"]
+    assert found.loc["answers", "verdict"] == "undecided"
+    assert "constant answers" in found.loc["answers", "verdict_reason"]
+
+
+def test_margins_without_a_range_are_shares_of_what_the_family_spans() -> None:
+    """Log-likelihoods from -9 to -1 over six tasks: the margin scale is 8, so that .3 is flat where the scatter is .01."""
+    rng = np.random.default_rng(3)
+    truths = {f"t{i}": line(-9 + i, -2 + i / 5) for i in range(6)} | {"still": line(-3, -2.9)}
+    frame = results({name: np.full(12, 0.5) for name in truths}, n=10, seed=0, metric="log_likelihood")
+    frame["score"] = np.concatenate([truth + rng.normal(0, 0.01, 12) for truth in truths.values()])
+    found = analyze(frame, rng=np.random.default_rng(0), draws=99).curves.set_index("task")
+    assert found["margin_scale"].to_numpy() == pytest.approx(frame["score"].max() - frame["score"].min())
+    assert found.loc["still", "verdict"] == "flat"
+    assert (found["verdict_reason"].astype(str) != "the metric has no range to set a margin on").all()

@@ -22,53 +22,92 @@ def _results(*rows):
     return pd.DataFrame([dict(zip(columns, row, strict=True)) for row in rows])
 
 
-def test_chance_is_counted_where_it_can_be_and_stated_else():
-    """A known task has its options counted, an unknown one its low_score if above 0; other metrics and zeros get nothing."""
+def test_chance_is_stated_where_it_can_be_and_counted_else():
+    """A positive low score of the files comes first, then the package's count; other metrics and unknown tasks get nothing."""
     table = references(
         _results(
-            ("navigate", "navigate", GRADE, True, 0.1),  # two options: chance 1/2, whatever its low_score
+            ("navigate", "navigate", GRADE, True, 0.0),  # two options: chance 1/2
+            ("anachronisms", "anachronisms", GRADE, True, 0.4),  # two options as well, but the file says .4
             ("mine", "mine", GRADE, True, 0.2),
             ("zero", "zero", GRADE, True, 0.0),
             ("mine", "mine", EXACT, False, np.nan),
         )
     )
     assert table[["task", "level"]].to_dict("records") == [
+        {"task": "anachronisms", "level": 0.4},
         {"task": "mine", "level": 0.2},
         {"task": "navigate", "level": 0.5},
     ]
     assert list(table["source"]) == [
         "low_score of the score files",
-        "1 / choices, averaged over the examples of bigbench 1.0.0",
+        "low_score of the score files",
+        "mean target score of the options over the distinct examples of bigbench 1.0.0",
     ]
 
 
+def test_files_that_disagree_on_chance():
+    """The most frequent low score is taken, the smaller of a tie, and the source says that the files disagree."""
+    rows = [("a", "a", GRADE, True, low) for low in (0.3, 0.25, 0.25)] + [
+        ("b", "b", GRADE, True, low) for low in (0.5, 0.2)
+    ]
+    table = references(_results(*rows))
+    assert list(table["level"]) == [0.25, 0.2]
+    assert set(table["source"]) == {"most frequent low_score of the score files, which disagree"}
+
+
 def test_every_packaged_chance_is_a_share():
-    """292 tasks and subtasks, each once, each strictly between 0 and 1 (options are right or wrong, never one alone)."""
+    """Tasks and subtasks, each once, each strictly between 0 and 1; two values by hand from their definitions."""
     table = packaged_chance()
-    assert len(table) == 292
     assert not table.duplicated(["task", "subtask"]).any()
     assert table["level"].between(0, 1, inclusive="neither").all()
 
 
-@pytest.mark.parametrize("factor", [1, 100])
-def test_human_raters_come_in_either_unit(tmp_path, factor):
-    """Shares and hundredfold shares give the same lines, on the whole task's preferred metric, and the source says which."""
+PICKLED = {
+    "average": {
+        "mine": {"exact_str_match": np.float64(80.0), "bleu": np.float64(12.0)},
+        "talk": {"macro_f1": np.float64(0.7)},
+    },
+    "expert": {"mine": {"exact_str_match": np.float64(100.0)}, "talk": {"macro_f1": np.float64("-inf")}},
+}
+
+
+def test_human_raters_of_whole_tasks(tmp_path):
+    """Each metric that the whole task has, by its own scale: 80 of 100 exact matches is .8, a macro F1 of .7 stays."""
     path = tmp_path / "task_human_eval.pkl"
-    path.write_bytes(pickle.dumps({"average": {"mine": np.float64(0.8 * factor)}, "expert": {"mine": 1.0 * factor}}))
-    results = _results(("mine", "mine", EXACT, True, 0.0), ("mine", "mine:a", EXACT, True, 0.0))
+    path.write_bytes(pickle.dumps(PICKLED))
+    results = _results(
+        ("mine", "mine", EXACT, True, 0.0),
+        ("mine", "mine", "bleu", False, np.nan),
+        ("mine", "mine:a", EXACT, True, 0.0),
+        ("talk", "talk", "macro_f1", True, 0.0),
+    )
     table = references(results, human=human_scores(path))
-    assert table[["subtask", "kind", "level"]].to_numpy().tolist() == [
-        ["mine", "human average", 0.8],
-        ["mine", "human expert", 1.0],
+    assert table[["subtask", "metric", "kind", "level"]].to_numpy().tolist() == [
+        ["mine", "bleu", "human average", 12.0],
+        ["mine", EXACT, "human average", 0.8],
+        ["mine", EXACT, "human expert", 1.0],
+        ["talk", "macro_f1", "human average", 0.7],
     ]
-    assert table["source"].str.contains("divided by 100").all() == (factor == 100)
+
+
+def test_human_scores_in_another_unit_are_refused(tmp_path):
+    """A percentage of a metric from 0 to 1 is not guessed at: the task, the range and what to do are said."""
+    path = tmp_path / "raters.csv"
+    path.write_text("task,average\nmine,80\n")
+    with pytest.raises(
+        TableError, match="80 of task 'mine' by 'average' lies outside 0 to 1, the range of exact_str_match"
+    ):
+        references(_results(("mine", "mine", EXACT, True, 0.0)), human=human_scores(path))
 
 
 def test_human_raters_from_csv_and_what_is_refused(tmp_path):
     """A CSV file works as well; text in a score, no rater at all, or a hostile pickle is one clear error."""
     path = tmp_path / "raters.csv"
     path.write_text("task,average\nmine,0.7\nother,\n")
-    assert human_scores(path)["average"].iloc[0] == 0.7
+    assert human_scores(path).to_dict("records") == [{"task": "mine", "metric": "", "rater": "average", "score": 0.7}]
+    path.write_text("task,metric,average\nmine,bleu,7\nmine,exact_str_match,0.7\n")
+    results = _results(("mine", "mine", EXACT, True, 0.0), ("mine", "mine", "bleu", False, np.nan))
+    assert references(results, human=human_scores(path))["level"].tolist() == [7.0, 0.7]
     path.write_text("task,average\nmine,good\n")
     with pytest.raises(TableError, match="average holds text"):
         human_scores(path)
@@ -82,7 +121,9 @@ def test_human_raters_from_csv_and_what_is_refused(tmp_path):
 
 def test_a_figure_draws_the_lines_of_its_own_curve_only(results):
     """Two lines at the right levels with their names; the other task and metric get none."""
-    table = references(results, human=pd.DataFrame({"task": ["step"], "average": [0.8]}))
+    table = references(
+        results, human=pd.DataFrame({"task": ["step"], "metric": [""], "rater": ["average"], "score": [0.8]})
+    )
     own = results[(results["task"] == "step") & results["is_preferred"]]
     ax = figures.curve(own, Figure().add_subplot(), references=table)
     levels = {text.get_text(): text.xy[1] for text in ax.texts}

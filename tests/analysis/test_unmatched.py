@@ -40,7 +40,9 @@ def test_items(keys, unmet, caplog):
 def test_lengths_and_human_scores():
     """By task and subtask, and by task."""
     lengths = pd.DataFrame({"task": ["a", "a", "b"], "subtask": ["", "a:z", "b"], "target_length": [1, 2, 3]})
-    human = pd.DataFrame({"task": ["a", "z"], "average": [0.1, 0.2]})
+    human = pd.DataFrame(
+        {"task": ["a", "z", "z"], "metric": "", "rater": ["average"] * 2 + ["expert"], "score": [0.1, 0.2, 0.3]}
+    )
     assert [sentence.partition(" speak")[0] for sentence in not_used(FRAME, lengths=lengths, human=human)] == [
         "lengths: 1 of 3 rows",
         "human raters: 1 of 2 rows",

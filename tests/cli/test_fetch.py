@@ -41,6 +41,7 @@ def test_json(tmp_path: Path) -> None:
         "commit": None,
         "score_files": 1,
         "task_files": 0,
+        "task_files_left_out": 0,
         "bytes": 2,
         "skipped": [],
     }

@@ -126,7 +126,7 @@ def test_what_is_not_read_is_replaced_with_force(place):
         ("show t --from made --ref v1", 2, "--ref goes with --source"),
         ("show t --from made --offline --cache-dir c", 2, "--cache-dir, --offline goes with --source"),
         ("show t --from made --human items.csv", 2, "--human goes with --source"),
-        ("rescore o.jsonl --workers 2 --scheduler tcp://127.0.0.1:1", 2, "give one"),
+        ("rescore o.jsonl --workers 2 --cluster tcp://127.0.0.1:1", 2, "give one"),
         ("vision --images mnist --seed 3", 2, "--images, --seed: only with --train"),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -128,3 +129,27 @@ def test_what_the_machine_refuses_is_one_line(monkeypatch, failure, said):
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {said}")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="HUP is a signal of POSIX")
+def test_signals_that_end_a_command(monkeypatch):
+    """TERM ends like Ctrl-C within a command, HUP stays ignored as below nohup, and both are as before after it."""
+    seen = []
+
+    def look():
+        seen.extend([signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)])
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setitem(main.commands, "look", click.Command("look", callback=look))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        answer = CliRunner().invoke(main, ["look"])
+        assert (answer.exit_code, answer.output) == (1, "\nAborted!\n")
+        assert seen == [signal.default_int_handler, signal.SIG_IGN]
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == [
+            signal.SIG_DFL,
+            signal.SIG_IGN,
+        ]
+    finally:
+        signal.signal(signal.SIGHUP, before)

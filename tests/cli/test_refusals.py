@@ -32,7 +32,7 @@ CASES = [
     ("fetch table.csv", 2, ["table.csv", "is a table", "give it to load"]),
     ("theory --out /proc/nothing", 1, ["/proc/nothing", "cannot write", "choose another --out"]),
     ("run --source ladder --ref x --out OUT", 1, ["ladder", "has no versions", "leave ref="]),
-    ("load table.csv --ref x", 2, ["table.csv", "no versions"]),
+    ("load table.csv --ref x", 1, ["table.csv", "no versions", "leave ref="]),
     ("load table.csv --task zz", 1, ["zz", "there are t"]),
     ("load table.csv --out OUT.txt", 2, ["OUT.txt", "ends in .csv or .parquet"]),
     ("load table.csv --out folder/../OUT.csv --problems OUT.csv", 1, ["OUT.csv", "written twice", "Choose another"]),
@@ -58,7 +58,7 @@ CASES = [
     ("run --source table.csv --out OUT --items wrong.csv", 1, ["wrong.csv", "missing", "expected task, n_items"]),
     ("run --source table.csv --out OUT --lengths wrong.csv", 1, ["wrong.csv", "missing", "expected task, target_length"]),
     ("run --source table.csv --out OUT --metrics-file wrong.csv", 1, ["wrong.csv", "missing", "expected"]),
-    ("run --source table.csv --out OUT --human noise.pkl", 1, ["noise.pkl", "is the instruction", "expected a pickle of dicts of numbers"]),
+    ("run --source table.csv --out OUT --human noise.pkl", 1, ["noise.pkl", "is the instruction", "expected a pickle of rater -> task -> metric -> number"]),
     *(
         (f"{command} --out {out} --force", 1, [out, fault, "hoose another --out"])
         for command in ("run --source table.csv", "theory", "vision", "rescore outputs.jsonl", "predictions")

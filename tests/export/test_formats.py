@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,25 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hand_made import NASTY
 
 from bigbench_meta import export
 from bigbench_meta.errors import OutputError
-
-NASTY = [
-    "a_b",
-    "50% & more",
-    "x^2 ~ #1 {y}",
-    r"\input{/etc/passwd}",
-    "$E=mc^2$",
-    "<b>",
-    "a|b",
-    "two\nlines",
-    "[5pt]",
-    "*",
-    "?`!`--",
-    "中文 é",
-    '"q"',
-]
+from bigbench_meta.schema import CURVES
 
 
 def _table() -> pd.DataFrame:
@@ -57,41 +44,6 @@ def test_latex_escapes_every_special_character():
     assert cells[11] == r"\texttt{[U+4E2D]}\texttt{[U+6587]} é"
 
 
-def test_latex_has_booktabs_rules_and_aligns_numbers():
-    """Numbers stand to the right with a true minus; a long table breaks across pages."""
-    short = export.latex_text(_table())
-    assert r"\begin{tabular}{lrrl}" in short
-    assert all(rule in short for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
-    assert "$-$1.5 & 0 & yes" in short
-    assert r"\begin{longtable}" in export.latex_text(pd.DataFrame({"i": range(100)}))
-
-
-@pytest.mark.latex
-@pytest.mark.parametrize("repeats", [1, 12])
-def test_latex_compiles_as_it_is_and_inside_a_paper(tmp_path, repeats):
-    """The file compiles alone and when a paper inputs it, whatever the names hold; each name is in the output."""
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed; scripts/maintenance/install_check_tools.sh installs it")
-    (tmp_path / "table.tex").write_text(export.latex_text(pd.concat([_table()] * repeats)), encoding="utf-8")
-    paper = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,longtable}"
-    (tmp_path / "paper.tex").write_text(paper + r"\begin{document}Before. \input{table.tex} After all.\end{document}")
-    for name in ("table", "paper"):
-        made = subprocess.run(
-            ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert made.returncode == 0, made.stdout[-2000:]
-        text = subprocess.run(
-            ["pdftotext", "-layout", f"{name}.pdf", "-"], cwd=tmp_path, capture_output=True, text=True, check=False
-        ).stdout
-        assert r"\input{/etc/passwd}" in text
-        assert "root:" not in text
-        assert ("After all." in text) == (name == "paper")
-
-
 def test_markdown_keeps_its_columns_whatever_the_names_hold():
     """Every line has the same number of unescaped pipes, and no name is markup."""
     lines = export.markdown_text(_table()).strip().split("\n")
@@ -112,7 +64,7 @@ def test_query_selects_by_column_with_wildcards(curves):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("colour=red", "expected COLUMN=VALUE"),
+        ("colour=red", "no column 'colour'; it has task"),
         ("task", "expected COLUMN=VALUE"),
         ("task=nope", "no row has task"),
     ],
@@ -194,9 +146,71 @@ def test_records_do_not_follow_a_link_out_of_their_folder(tmp_path, results):
     (tmp_path / "theirs").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "data").symlink_to(tmp_path / "theirs")
-    with pytest.raises(OutputError, match=r"is a link"):
+    with pytest.raises(OutputError, match=r"is not empty and was not made by"):
         export.export_records(results, out=tmp_path / "out", provenance={}, force=True)
     assert list((tmp_path / "theirs").iterdir()) == []
+
+
+def test_records_are_a_set_whole_or_absent(tmp_path, results, monkeypatch):
+    """A write that fails at any of them leaves none, or the earlier set; with force a smaller set leaves none of the larger."""
+    out = tmp_path / "out"
+    real, left = Path.write_bytes, 5
+
+    def write(path, content):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(OutputError, match=r"No space left.*Nothing was left half-written"):
+            export.export_records(results, out=out, provenance={})
+    assert list(tmp_path.iterdir()) == []
+    paths = export.export_records(results, out=out, provenance={"source": "s", "files": ["x"]})
+    assert len(paths) == 12
+    assert all(path.is_file() for path in paths)
+    record = json.loads((out / "provenance.json").read_text())
+    assert (record["made_by"], record["run"], record["left_out"]) == (
+        "bigbench_meta",
+        {"source": "s"},
+        {"direction unknown": 0, "no score": 0},
+    )
+    assert len(record["files"]) == 13
+    with pytest.raises(OutputError, match="Give --force"):
+        export.export_records(results, out=out, provenance={})
+    fewer = export.export_records(results, out=out, provenance={}, query=["family=GPT"], force=True)
+    assert set(out.rglob("*.json")) == {*fewer, out / "provenance.json"}
+    assert 0 < len(fewer) < 12
+
+
+@pytest.mark.parametrize("moment", [0, 5, 12, 13])
+def test_records_killed_between_two_of_them(tmp_path, results, moment):
+    """Killed at any file, the folder is absent; the next export removes what was left."""
+    results.to_parquet(tmp_path / "results.parquet")
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+import pandas as pd
+from bigbench_meta import export
+real, left = Path.write_bytes, {moment}
+def write(path, content):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(path, content)
+frame = pd.read_parquet(sys.argv[1] + "/results.parquet")
+Path.write_bytes = write
+export.export_records(frame, out=Path(sys.argv[1]) / "out", provenance={{}})
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True)
+    assert done.returncode == (-signal.SIGKILL if moment < 13 else 0), done.stderr
+    assert (tmp_path / "out").exists() == (moment >= 13)
+    if moment < 13:
+        assert len(export.export_records(results, out=tmp_path / "out", provenance={})) == 12
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "results.parquet"}
 
 
 def test_records_of_models_named_like_devices_have_other_names(results):
@@ -213,8 +227,9 @@ def test_records_of_models_named_like_devices_have_other_names(results):
 @pytest.mark.parametrize("kind", export.TABLE_FORMATS)
 def test_every_format_gives_the_same_bytes_whatever_the_row_order(curves, kind):
     """Rows are sorted by key in each format."""
-    assert export.table_bytes("curves", curves, kind) == export.table_bytes(
-        "curves", curves.sample(frac=1, random_state=2), kind
+    narrow = curves if kind in ("csv", "parquet") else curves[[*CURVES.key, "emergence_score"]]
+    assert export.table_bytes("curves", narrow, kind) == export.table_bytes(
+        "curves", narrow.sample(frac=1, random_state=2), kind
     )
 
 

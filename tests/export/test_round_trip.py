@@ -58,7 +58,9 @@ def test_the_summary_says_what_was_analysed_what_was_found_and_where_it_is(run):
     out, done = run
     assert done.stdout == f"{out}\n"
     lines = [line for line in done.stderr.splitlines() if not line.startswith(("own.csv", "own "))]
-    said = [line for line in lines if line.split(":")[0] in {"Analysed", "Tested", "Claims", "Curves", "Emergent", "Files"}]
+    said = [
+        line for line in lines if line.split(":")[0] in {"Analysed", "Tested", "Claims", "Curves", "Emergent", "Files"}
+    ]
     assert [line.split(":")[0] for line in said] == ["Analysed", "Tested", "Curves", "Emergent", "Files"]
     assert "(a table of your own): 2 tasks, 6 models, 24 scores, 4 curves" in said[0]
     assert " of 4 curves" in said[1]

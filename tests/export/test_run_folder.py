@@ -208,6 +208,50 @@ def test_own_earlier_output_needs_force(run_folder, tables):
     assert [path.name for path in run_folder.parent.iterdir()] == ["out"]
 
 
+def test_folders_that_hold_only_folders_are_somebodys(run_folder, tables):
+    """A tree of empty folders, alone or within an output of ours, is left alone; so is a folder of ours with it."""
+    (run_folder / "plan/part").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"is not empty and was not made by bigbench-meta"):
+        _write(run_folder, tables, force=True)
+    assert (run_folder / "plan/part").is_dir()
+    (run_folder / "plan/part").rmdir()
+    (run_folder / "plan").rmdir()
+    _write(run_folder, tables)
+    (run_folder / "plan").mkdir()
+    with pytest.raises(OutputError, match=r"did not write \(plan/\), so it is left alone"):
+        _write(run_folder, tables, force=True)
+    assert (run_folder / "plan").is_dir()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_permissions_of_what_is_replaced_stay(run_folder, tables, monkeypatch):
+    """A folder of mode 0700 with a file of 0600 stays so, also while it is built; new files have what the umask leaves."""
+    _write(run_folder, tables, note="old")
+    run_folder.chmod(0o700)
+    (run_folder / "report.html").chmod(0o600)
+    (run_folder / "figures").chmod(0o750)
+    seen = []
+    real = folder_module.fill_run_folder
+
+    def look(building: Path, **settings: object) -> None:
+        seen.append(building.stat().st_mode & 0o777)
+        real(building, **settings)
+
+    monkeypatch.setattr(folder_module, "fill_run_folder", look)
+    before = os.umask(0o027)
+    try:
+        _write(run_folder, tables, force=True, note="new")
+        _write(run_folder.with_name("other"), tables)
+    finally:
+        os.umask(before)
+    modes = {name: (run_folder / name).stat().st_mode & 0o777 for name in (".", "report.html", "figures")}
+    assert modes == {".": 0o700, "report.html": 0o600, "figures": 0o750}
+    assert seen == [0o700, 0o750]
+    other = run_folder.with_name("other")
+    assert [(other / name).stat().st_mode & 0o777 for name in (".", "report.html")] == [0o750, 0o640]
+    assert (run_folder / "figures/a.svg").read_text() == "new"
+
+
 def test_an_empty_folder_and_a_deep_path_are_fine(tmp_path, tables):
     """There is nothing to lose in an empty folder; missing parents are made."""
     (tmp_path / "empty").mkdir()

@@ -26,8 +26,10 @@ def test_packaged_registry_is_sorted_and_unique():
         ("multiple_choice_grade", 0, 1, "higher", "discontinuous"),
         ("exact_str_match", 0, 1, "higher", "discontinuous"),
         ("bleu", 0, 100, "higher", "nonlinear"),
-        ("calibration_multiple_choice_brier_score", 0, 1, "lower", "linear"),
-        ("expected_calibration_error", 0, 1, "lower", "nonlinear"),
+        ("calibration_multiple_choice_brier_score", 0, 1, "lower", "nonlinear"),
+        ("expected_calibration_error", 0, 1, "lower", "discontinuous"),
+        ("macro_f1", 0, 1, "higher", "discontinuous"),
+        ("weighted_probabilities", -1, 1, "higher", "nonlinear"),
         ("sequence_f1", 0, 100, "higher", "linear"),
     ],
 )
@@ -37,8 +39,44 @@ def test_known_metrics(metric, low, high, direction, linearity):
     assert (row["low"], row["high"], row["direction"], row["linearity"]) == (low, high, direction, linearity)
 
 
+def test_classes_agree_with_their_definitions():
+    """A metric has no partial credit exactly where it is discontinuous, so that metrics of one kind share a class."""
+    known = bm.metrics().query("linearity not in ['unknown', 'derived'] and continuous != 'unknown'")
+    assert ((known["linearity"] == "discontinuous") == (known["continuous"] == "no")).all()
+    classes = known.drop_duplicates("metric").set_index("metric")["linearity"]
+    for alike in (
+        ("sequence_f1", "per_token_accuracy"),
+        ("f1", "rouge1"),
+        ("bleu", "rouge2"),
+        ("weighted_log_probabilities", "log_likelihood"),
+    ):
+        assert len(set(classes[list(alike)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "task"),
+    [
+        # preferred by some subtask of bigbench 1.0.0, each with a low score below its high score
+        ("difference_score", "bbq_lite"),
+        ("overall_alpha_avg", "convinceme"),
+        ("bleurt_diff", "truthful_qa"),
+        ("gender_stereotype_score", "gender_sensitivity_chinese"),
+        ("mean_accuracy", "gender_sensitivity_chinese"),
+        ("gender_minority_bias_score", "gender_sensitivity_english"),
+        ("gender_stereotype_score", "gender_sensitivity_english"),
+        ("gender_minority_stereotype_score", "gender_sensitivity_english"),
+        ("mean_accuracy", "gender_sensitivity_english"),
+        ("negative_perplexity", "gender_sensitivity_english"),
+    ],
+)
+def test_preferred_by_some_subtask(metric, task):
+    """A preferred metric declares its direction, also where other subtasks of the task prefer another."""
+    facts = look_up(pd.DataFrame({"task": [task, "elsewhere"], "metric": metric}), bm.metrics())
+    assert facts["direction"].tolist() == ["higher", "unknown"]
+
+
 def test_task_override_wins_and_unknown_is_never_guessed():
-    """f1 is 0-100 in one task and 0-1 in another; elsewhere nothing is known of it."""
+    """f1 is known in two tasks, both of which call code that gives 0 to 100; elsewhere nothing is known of it."""
     pairs = pd.DataFrame(
         {
             "task": ["coqa_conversational_question_answering", "squad_shifts", "elsewhere", "elsewhere"],
@@ -48,7 +86,7 @@ def test_task_override_wins_and_unknown_is_never_guessed():
     )
     facts = look_up(pairs, bm.metrics())
     assert facts.index.tolist() == [7, 3, 5, 1]
-    assert facts["high"].tolist()[:2] == [100, 1]
+    assert facts["high"].tolist()[:2] == [100, 100]
     assert facts["direction"].tolist() == ["higher", "higher", "unknown", "higher"]
     assert pd.isna(facts["high"].tolist()[2])
 

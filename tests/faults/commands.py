@@ -12,6 +12,7 @@ import os
 import pkgutil
 import random
 import resource
+import signal
 import sys
 import threading
 import time
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "matplotlib.backends.backend_svg",
              "matplotlib.figure", "matplotlib.pyplot", "pyarrow.parquet", "scipy.optimize", "scipy.stats", "scipy.stats.contingency",
              "statsmodels.stats.contingency_tables", "statsmodels.stats.multitest", "jinja2", "joblib", "git")  # fmt: skip
-NOT_NEEDED = ("train", "ladder.model", "vision.models", "vision.training", "__main__")
+NOT_NEEDED = ("train", "ladder.transformer", "vision.models", "vision.training", "__main__")
 
 
 def jumping(seed: int) -> None:
@@ -70,6 +71,7 @@ def answer(child: Callable[..., int]) -> None:
         pid = os.fork()
         if pid == 0:
             os.setpgid(0, 0)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
             os._exit(child(**request))
         with suppress(PermissionError, ProcessLookupError):  # whoever of the two comes first: the group is there
             os.setpgid(pid, pid)

@@ -331,6 +331,37 @@ def test_same_bytes_whatever_threads_hashes_and_row_order(stages, tmp_path):
     assert len(found[0]) >= 8
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("name", [SLOW_RUN, "load", "rescore", "rescore by two"])
+def test_ended_by_a_signal(commands, stages, tmp_path, name, number):
+    """TERM and HUP end a command as Ctrl-C does: one word, status 1, nothing half-written, no process left."""
+    stage = stages[name]
+    folder = tmp_path / "whole"
+    (folder / "out").mkdir(parents=True)
+    seconds = commands.run(at(stage.arguments, folder))
+    for part in (0.2, 0.4, 0.6):
+        folder = tmp_path / f"ended-{part}"
+        (folder / "out").mkdir(parents=True)
+        pid = commands.start(at(stage.arguments, folder))
+        time.sleep(part * seconds)
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(pid, number)
+        status = commands.end()
+        if status == 0:
+            continue
+        assert (status, commands.said().splitlines()[-1]) == (1, "Aborted!"), commands.said()
+        written = digests(folder / "out")
+        assert written.items() <= digests(tmp_path / "whole" / "out").items()
+        assert not [path for path in written if path.startswith(".")]
+        end = time.monotonic() + 5
+        while left := alive([pid]):
+            assert time.monotonic() < end, left
+            time.sleep(0.05)
+        break
+    else:
+        pytest.fail("the command always ended before its signal")
+
+
 LONG = (pytest.mark.slow, pytest.mark.timeout(3600))
 
 

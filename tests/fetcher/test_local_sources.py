@@ -113,7 +113,36 @@ def test_choice_of_paths() -> None:
         ["a/results/scores_x.json", "a/task.json", "b/task.json", "scores_y.json", "results/scores_.txt"]
     )
     assert chosen == {"a/results/scores_x.json", "a/task.json"}
-    assert left_out == set()
+    assert left_out == {}
+
+
+def test_results_of_no_task(tmp_path: Path) -> None:
+    """A results folder directly below `benchmark_tasks` holds figures of all tasks: it is no task and takes none of theirs."""
+    stray = f"{TASKS}/results/scores_x.json"
+    folder = write(
+        tmp_path / "data", {name: content for name, content in FILES.items() if TASKS in name} | {stray: b"{}"}
+    )
+    for below, prefix in ((".", ""), (TASKS, f"{TASKS}/")):
+        checkout = fetch(folder / below)
+        assert [prefix + entry.path for entry in checkout.entries] == EXPECTED
+        (skipped,) = checkout.skipped
+        assert prefix + skipped.path == stray
+        assert skipped.reason == "lies in a results folder directly below benchmark_tasks, which belongs to no task"
+
+
+@pytest.mark.parametrize("kind", ["folder", "clone"])
+def test_large_definitions_are_left_out_unless_asked_for(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Definitions on this machine that are together larger than the limit, here 3 of 4 bytes, are counted and not read."""
+    source = clone if kind == "clone" else write(tmp_path / "plain", FILES)
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.SMALL_DEFINITIONS", 3)
+    checkout = fetch(source, cache_dir=tmp_path / "cache")
+    assert [e.path for e in checkout.entries] == [name for name in EXPECTED if "scores_" in name]
+    assert checkout.definitions_left_out == 2
+    assert [e.path for e in fetch(source, cache_dir=tmp_path / "cache", definitions=True).entries] == EXPECTED
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.SMALL_DEFINITIONS", 4)
+    assert [e.path for e in fetch(source, cache_dir=tmp_path / "cache").entries] == EXPECTED
 
 
 def test_entries_of_both_kinds_are_not_mixed(tmp_path: Path) -> None:

@@ -205,6 +205,9 @@ def with_folder_for_blob(folder: Path) -> Path:
 
 # Words of an error -> the test that makes it and looks at its message.
 ELSEWHERE = {
+    "refused, it holds {count} score and task files": "tests/fetcher/git/test_local.py::test_too_many_entries",
+    "is a link where a repository keeps its refs": "tests/fetcher/git/test_local.py::test_refs_behind_a_link",
+    "is a link where git looks": "tests/fetcher/git/test_local.py::test_a_list_of_lenders_that_is_a_link",
     "the lock of what was fetched cannot be written": "tests/fetcher/test_cache.py::test_lock_beside_the_cache",
     "cannot be read ({err.strerror}); check that it is a file": "tests/fetcher/test_messages.py::test_a_file_without_permission",
     "asked for {name}, got": "tests/fetcher/test_refusals.py::test_server_that_answers_with_another_commit",

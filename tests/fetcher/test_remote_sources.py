@@ -27,7 +27,8 @@ FILES |= {
     "README.md": b"hello",
     f"{TASKS}/tense/results/full-log.json": b"log" * 1000,
 }
-WANTED = sorted(name for name in FILES if "scores_" in name or "task.json" in name)
+WANTED = sorted(name for name in FILES if "scores_" in name)
+DEFINITION = f"{TASKS}/tense/task.json"
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def log_id(repository: Path) -> str:
 
 @pytest.mark.parametrize("transport", ["http", "http, protocol 0", "daemon"])
 def test_only_the_wanted_files_of_one_commit_are_fetched(repository: Path, tmp_path: Path, transport: str) -> None:
-    """One commit without history, its score and task files in one request, and nothing else."""
+    """One commit without history, its score files in one request, and nothing else."""
     behaviour = Behaviour(protocol_v2=transport == "http")
     server = daemon(repository.parent) if transport == "daemon" else http_server(repository.parent, behaviour)
     with server as base:
@@ -71,10 +72,35 @@ def test_only_the_wanted_files_of_one_commit_are_fetched(repository: Path, tmp_p
     assert checkout.commit == git(repository, "rev-parse", "HEAD")
     assert contents(checkout) == NEWER
     kept = git(checkout.root, "cat-file", "--batch-check", "--batch-all-objects").splitlines()
-    assert log_id(repository) not in {line.split()[0] for line in kept}
+    assert checkout.definitions_left_out == 1
+    definition = git(repository, "rev-parse", f"HEAD:{DEFINITION}")
+    assert not {log_id(repository), definition} & {line.split()[0] for line in kept}
     assert sum(" commit " in line for line in kept) == 1
     if transport != "daemon":
         assert behaviour.wants == [1, len(WANTED)]
+
+
+def test_definitions_are_fetched_on_request(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for, task definitions come in the same request; afterwards either call is answered from the cache, as it asks."""
+    behaviour = Behaviour()
+    with http_server(repository.parent, behaviour) as base:
+        checkout = fetch(f"{base}/r.git", cache_dir=tmp_path, definitions=True)
+    assert contents(checkout) == NEWER | {DEFINITION: FILES[DEFINITION]}
+    assert checkout.definitions_left_out == 0
+    assert behaviour.wants == [1, len(WANTED) + 1]
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a socket was opened"))
+    assert fetch(f"{base}/r.git", cache_dir=tmp_path, definitions=True, offline=True) == checkout
+    without = fetch(f"{base}/r.git", cache_dir=tmp_path, offline=True)
+    assert (contents(without), without.definitions_left_out) == (NEWER, 1)
+
+
+def test_definitions_after_a_fetch_without_them(repository: Path, tmp_path: Path) -> None:
+    """A cache that holds score files only does not stand in for one with definitions."""
+    with http_server(repository.parent) as base:
+        fetch(f"{base}/r.git", cache_dir=tmp_path)
+        with pytest.raises(OfflineError):
+            fetch(f"{base}/r.git", cache_dir=tmp_path, definitions=True, offline=True)
+        assert DEFINITION in contents(fetch(f"{base}/r.git", cache_dir=tmp_path, definitions=True))
 
 
 @pytest.mark.parametrize("refused", ["filters", "object ids", "both"])
@@ -290,7 +316,7 @@ def test_github_without_a_pin_takes_the_default_branch_and_writes_its_lock(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("id", "1 of 13 files are not as the manifest says"),
+        ("id", "1 of 12 files are not as the manifest says"),
         ("size", r"expected \w+ \(\d+ bytes\), got \w+ \(\d+ bytes\)"),
         ("missing", "not in the manifest"),
         ("more", "missing"),

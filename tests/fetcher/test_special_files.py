@@ -66,9 +66,10 @@ def test_where_git_keeps_objects(tmp_path: Path, kind: str, place: str) -> None:
     elif place == "quoted":
         (objects / "info/alternates").write_text(f'"{tmp_path}/a\\040\\"lender\\""\n')
     special(file, kind)
-    with pytest.raises(
-        SourceError, match=rf"{file.name}: is a pipe, socket or device where git keeps objects.*check where"
-    ):
+    what = "a pipe, socket or device where git keeps objects.*check where"
+    if place == "alternates" and kind == "device":  # here a link to one, and no link is followed to that list
+        what = "a link where git looks for folders"
+    with pytest.raises(SourceError, match=rf"{file.name}: is {what}"):
         fetch(folder, cache_dir=tmp_path / "cache")
 
 

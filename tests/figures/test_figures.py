@@ -55,7 +55,19 @@ def _specification(ax):
     return ax
 
 
+TASK_EFFECTS = pd.DataFrame({"task": ["a", "b", "c"], "effect": [0.5, -0.1, np.nan], "variance": [0.04, np.nan, 0.1]})
+EFFECT = pd.Series(
+    {"hard": "exact_str_match", "soft": "bleu", "measure": "linearity", "n_tasks": 2, "effect": 0.2, "low": -0.3, "high": 0.7,
+     "prediction_low": -0.9, "prediction_high": 1.3}
+)  # fmt: skip
+POPULATION = pd.DataFrame(
+    {"group": ["claimed", "not claimed", "few"], "shape": "sharp", "share": [0.31, 0.02, np.nan], "low": [0.14, 0.0, np.nan],
+     "high": [0.62, 0.16, np.nan], "n_tasks": [54, 62, 3]}
+)  # fmt: skip
+
 DRAWINGS = {
+    "effects_forest": lambda ax, results, curves: figures.effects_forest(TASK_EFFECTS, EFFECT, ax),
+    "shares_by_group": lambda ax, results, curves: figures.shares_by_group(POPULATION, ax),
     "claims_by_metric": lambda ax, results, curves: figures.claims_by_metric(COUNTS, ax),
     "two_metric_share": lambda ax, results, curves: figures.two_metric_share(SHARES, ax),
     "odds_ratios": lambda ax, results, curves: figures.odds_ratios(ODDS, ax),
@@ -129,6 +141,18 @@ def test_curves_are_drawn_on_a_log_axis_with_m_in_the_legend(ax, results):
     figures.curve(results[(results["task"] == "straight") & results["is_preferred"]], ax)
     assert ax.get_xscale() == "log"
     assert [line.get_label() for line in ax.lines] == ["BIG-G T=0 (M = 6)", "GPT (M = 6)"]
+
+
+@pytest.mark.parametrize("which", ["one", "all"])
+def test_scores_that_matplotlib_cannot_place(ax, results, which):
+    """Scores beyond 1e100 are counted in the legend and not drawn: the figure is drawn without a warning."""
+    rows = results[(results["task"] == "straight") & results["is_preferred"] & (results["family"] == "GPT")]
+    large = rows["score"].where((rows["scale"] < rows["scale"].max()) & (which == "one"), 1.7e308)
+    figures.curve(rows.assign(score=large), ax)
+    ax.figure.canvas.draw()
+    count = 1 if which == "one" else 6
+    assert ax.lines[0].get_label() == f"GPT (M = 6, {count} scores too large to draw)"
+    assert np.isfinite(ax.lines[0].get_ydata()).sum() == 6 - count
 
 
 def test_families_keep_apart_without_colour():
@@ -310,3 +334,22 @@ def test_small_multiples_write_m_n_and_e(results, curves):
     assert "M = 6, n unknown" in grid[0].texts[0].get_text()
     assert str(panels["verdict"].iloc[0]) in grid[0].texts[0].get_text()
     assert not grid[7].axison
+
+
+def test_a_forest_shows_every_defined_task_and_the_mean_below(ax):
+    """Tasks by effect, the undefined one left out, one with and one without an interval; then the mean and a new task's interval."""
+    figures.effects_forest(TASK_EFFECTS, EFFECT, ax)
+    assert [each.get_text() for each in ax.get_yticklabels()] == ["b", "a", "mean of 2"]
+    ends = [line.get_xdata() for line in ax.get_lines()]
+    assert any(np.allclose(each, [0.5 - 1.959964 * 0.2, 0.5 + 1.959964 * 0.2]) for each in ends)
+    assert [-0.9, 1.3] in [list(each) for each in ends]
+    assert [-0.3, 0.7] in [list(each) for each in ends]
+    assert len(ends) == 4  # one task, the prediction, the mean and the zero line
+
+
+def test_shares_are_drawn_in_percent_with_a_bound_at_zero(ax):
+    """31% from 14 to 62 and at most 16%; a group without a share is left out."""
+    figures.shares_by_group(POPULATION, ax)
+    assert [list(np.round(line.get_xdata(), 6)) for line in ax.get_lines()] == [[14.0, 62.0], [0.0, 16.0]]
+    assert [each.get_text() for each in ax.get_yticklabels()] == ["claimed\n54 tasks", "not claimed\n62 tasks"]
+    assert len(ax.collections) == 3  # two shares and one arrow

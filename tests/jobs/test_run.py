@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -15,7 +17,8 @@ from click.testing import CliRunner
 import bigbench_meta as bm
 from bigbench_meta.cli import main
 from bigbench_meta.errors import BigbenchMetaError, LoadError, OutputError
-from bigbench_meta.jobs.run import _load, run
+from bigbench_meta.jobs.run import run
+from bigbench_meta.jobs.sources import load_source
 from bigbench_meta.loader.side_tables import given_items
 from bigbench_meta.simulation.repository import NOTICE
 
@@ -248,21 +251,11 @@ def test_what_a_killed_run_of_simulated_data_left_goes(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     left = tmp_path / ".bigbench-meta-simulated.01234567.partial" / "repository"
     left.mkdir(parents=True)
-    _load(
-        "simulated", rng=np.random.default_rng(1), strict=False, ref=None, cache_dir=None, offline=True, progress=None
-    )
+    load_source("simulated", rng=1)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(tempfile, "tempdir", "/sys")
     with pytest.raises(LoadError, match=r"/sys: no repository can be simulated there .* TMPDIR"):
-        _load(
-            "simulated",
-            rng=np.random.default_rng(1),
-            strict=False,
-            ref=None,
-            cache_dir=None,
-            offline=True,
-            progress=None,
-        )
+        load_source("simulated", rng=1)
 
 
 def test_a_table_of_simulated_scores_stays_marked(tmp_path):
@@ -277,3 +270,25 @@ def test_a_place_where_nothing_can_be_made_is_refused_first(tmp_path):
     with pytest.raises(OutputError, match="file is a file, so"):
         run("no-such-source", out=tmp_path / "file" / "deeper" / "out", draws=DRAWS)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_scores_near_the_largest_float_give_no_warning(tmp_path):
+    """A whole run says nothing of overflow: curves of such scores are not tested, with the reason, and not drawn there."""
+    rows = ["task,metric,family,model,scale,score"]
+    rows += [
+        f"a,bleu,F,m{n},1e{6 + n},{score}" for n, score in enumerate(["1e308", "-1e308", "1e308", "1.7e308", "1.7e308"])
+    ]
+    rows += ["a,bleu,F,m5,1e10,1.7e308", *(f"b,exact_str_match,F,m{n},1e{6 + n},1e308" for n in range(5))]
+    rows += [f"c,exact_str_match,F,m{n},1e{6 + n},{score}" for n, score in enumerate([0, 0.1, 0.2, 0.8, 0.9])]
+    (tmp_path / "large.csv").write_text("\n".join(rows) + "\n")
+    arguments = ["run", "--source", str(tmp_path / "large.csv"), "--draws", "19", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-W", "always::RuntimeWarning", "-m", "bigbench_meta", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Warning" not in done.stderr
+    curves = pd.read_csv(tmp_path / "out/tables/curves.csv").set_index("task")
+    assert (curves.loc[["a", "b"], "not_tested"] == "scores too large").all()
+    assert curves.loc["c", "emergence_score"] == pytest.approx(9.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -51,12 +52,31 @@ def test_sparklines_run_from_smallest_to_largest(values, bars):
 def test_show_prints_each_curve_with_its_verdict(results, curves):
     """One row per metric and family with M, a sparkline, E and the verdict."""
     out = io.StringIO()
-    Console(file=out, width=200).print(task_table("step", results, curves))
+    Console(file=out, width=80).print(task_table("step", results, curves))
     text = out.getvalue()
     assert text.count("▁") >= 4
     assert "0.1 → 0.9" in text
-    assert "emergence score" in text
-    assert sum("GPT" in line for line in text.split("\n")) == 2
+    assert sum("GPT, 3-shot" in line for line in text.split("\n")) == 2
+
+
+def test_show_fits_eighty_columns(results, curves):
+    """Nothing is cut: long names of subtasks and metrics go on in the next line, and every column has its heading."""
+    long = {"subtask": "step:a subtask with a name of more characters than a line has", "task": "step"}
+    frames = [
+        frame[frame["task"].astype(str) == "step"].assign(
+            subtask=pd.Categorical([long["subtask"]] * int((frame["task"].astype(str) == "step").sum()))
+        )
+        for frame in (results, curves)
+    ]
+    out = io.StringIO()
+    Console(file=out, width=80).print(task_table("step", *frames))
+    lines = out.getvalue().rstrip().split("\n")
+    assert max(map(len, lines)) <= 80
+    assert "…" not in out.getvalue()
+    whole = "".join(line[:26].strip() for line in lines)
+    assert "calibration_multiple_choice_brier_score" in whole.replace(" ", "")
+    for heading in ("curve", "M", "score", "E", "L", "sharp", "prise", "verdict", "gent"):
+        assert any(heading in line for line in lines[:4]), heading
 
 
 def test_names_cannot_drive_the_terminal(results, curves, hostile):
@@ -101,10 +121,10 @@ def test_the_command_export_writes_to_stdout_or_to_a_file_with_sidecar(saved, tm
 
 
 def test_the_command_export_writes_records(saved, tmp_path, monkeypatch):
-    """One record per family and model with a sidecar each; the time is the one given."""
+    """One record per family and model; the time is the one given."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     assert _call("export", saved, "--format", "every-eval-ever", "--out", tmp_path / "eee").exit_code == 0
-    records = [path for path in (tmp_path / "eee").rglob("*.json") if not path.name.endswith(".provenance.json")]
+    records = [path for path in (tmp_path / "eee").rglob("*.json") if path.name != "provenance.json"]
     assert len(records) == 12
     record = json.loads(records[0].read_text())
     assert record["retrieved_timestamp"] == "1700000000"

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bigbench_meta.analysis.curves.fits import anchor, fit_shapes, least_squares
-from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_TIMES_WIDTH, KINDS, Shapes
+from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_TIMES_WIDTH, KINDS
 from bigbench_meta.analysis.curves.sharpness import residual_dof
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bigbench_meta.analysis.curves.noise import Noise
-    from bigbench_meta.analysis.curves.prepare import Curve
+    from bigbench_meta.analysis.curves.batch import Batch
+    from bigbench_meta.analysis.curves.laws import Shapes
     from bigbench_meta.analysis.curves.sharpness import Flexible
 
     Vector = NDArray[np.float64]
 
 LEVEL = 0.95
+NO_RISE = "no rise"
 # Below that many items, on that many scales or more, the interval of the width is too short (docs/validation.md).
 FEW_ITEMS, _MANY_SCALES = 100, 8
 # From that many items the positions of laws steeper than this exponent are too coarse for the implied exponent.
@@ -64,8 +65,22 @@ def _crossing(inner: float, outer: float, *, excess: tuple[float, float], critic
     return float(np.exp(np.log(inner) + share * (np.log(outer) - np.log(inner))))
 
 
-def transition_width(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Noise) -> Interval:
-    """Return the decades of scale from 10% to 90% of the rise, between the fitted lower and upper level.
+class _Profiled(NamedTuple):
+    """What the profiles of widths and of exponents share: per curve the 95% point, and the sum of squares of the flat fit."""
+
+    critical: Vector
+    flat: Vector
+
+
+def _profiled(batch: Batch, fit: Flexible) -> _Profiled:
+    critical = batch.noises.critical_square(fit.ssr.min(axis=1), residual_dof(len(batch.x)), LEVEL, parameters=2)
+    weights = fit.plan.weights
+    centre = (batch.y * weights).sum(axis=1) / fit.plan.total
+    return _Profiled(critical, ((batch.y - centre[:, None]) ** 2 * weights).sum(axis=1))
+
+
+def transition_widths(batch: Batch, *, fit: Flexible) -> list[Interval]:
+    """Return, per curve, the decades of scale from 10% to 90% of the rise, between the fitted lower and upper level.
 
     Notes
     -----
@@ -77,11 +92,22 @@ def transition_width(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Nois
     scales or more a straight line was said to saturate in 7 to 10% of simulated curves in place of 5%: such an upper
     end has the reason ``few items``.
     """
-    critical = noise.critical_square(float(fit.ssr.min()), residual_dof(len(curve.x)), LEVEL, parameters=2)
-    flat = float((curve.y - curve.y @ fit.weights / fit.weights.sum()) ** 2 @ fit.weights)
-    if flat - fit.ssr.min() <= critical:
-        return _NONE._replace(reason="no rise")
-    grid, best, inside = _profile(shapes.widths, fit.ssr, critical)
+    shapes = batch.shapes
+    critical, flat = _profiled(batch, fit)
+    found = []
+    for noise, ssr, above, limit in zip(
+        batch.noises.each, fit.ssr, flat - fit.ssr.min(axis=1), critical.tolist(), strict=True
+    ):
+        few_items = noise.kind == "items" and noise.n_items < FEW_ITEMS and len(batch.x) >= _MANY_SCALES
+        rises = above > limit
+        found.append(
+            _width(ssr, shapes=shapes, critical=limit, few_items=few_items) if rises else _NONE._replace(reason=NO_RISE)
+        )
+    return found
+
+
+def _width(ssr: Vector, *, shapes: Shapes, critical: float, few_items: bool) -> Interval:
+    grid, best, inside = _profile(shapes.widths, ssr, critical)
     excess = best - best.min()
     centre = int(np.argmin(best))
     first, last = int(np.flatnonzero(inside)[0]), int(np.flatnonzero(inside)[-1])
@@ -97,14 +123,14 @@ def transition_width(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Nois
         outer = float(grid[last + 1])
         inner = high if high > 0 else outer
         high = _crossing(inner, outer, excess=(excess[last], excess[last + 1]), critical=critical)
-    if not reason and noise.kind == "items" and noise.n_items < FEW_ITEMS and len(curve.x) >= _MANY_SCALES:
+    if not reason and few_items:
         reason = "few items"
     estimate = float(grid[centre]) if np.isfinite(grid[centre]) else np.nan
     return Interval(estimate, low, high, reason)
 
 
-def implied_exponent(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Noise) -> Interval:
-    """Return the per-token exponent ``|alpha|`` that the paper's smooth law needs to draw this curve.
+def implied_exponents(batch: Batch, *, fit: Flexible) -> list[Interval]:
+    """Return, per curve, the per-token exponent ``|alpha|`` that the paper's smooth law needs to draw this curve.
 
     Notes
     -----
@@ -115,12 +141,23 @@ def implied_exponent(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Nois
     Laws steeper than 0.7 stand a quarter of their width apart: with `MANY_ITEMS` items the interval then covered about
     80% of simulated curves (5 scales, exponent 1), and the reason is ``coarse grid``.
     """
-    critical = noise.critical_square(float(fit.ssr.min()), residual_dof(len(curve.x)), LEVEL, parameters=2)
-    flat = float((curve.y - curve.y @ fit.weights / fit.weights.sum()) ** 2 @ fit.weights)
+    shapes = batch.shapes
+    critical, flat = _profiled(batch, fit)
     law = np.isin(shapes.kinds, [KINDS.index("theory"), KINDS.index("step")])
-    if flat - fit.ssr[law].min() <= critical:
-        return _NONE._replace(reason="no rise")
-    widths, ssr = shapes.widths[law], fit.ssr[law]
+    widths, ssr = shapes.widths[law], fit.ssr[:, law]
+    found = []
+    for noise, row, above, limit in zip(batch.noises.each, ssr, flat - ssr.min(axis=1), critical.tolist(), strict=True):
+        many_items = noise.kind == "items" and noise.n_items >= MANY_ITEMS
+        rises = above > limit
+        found.append(
+            _exponent(row, widths=widths, critical=limit, many_items=many_items)
+            if rises
+            else _NONE._replace(reason=NO_RISE)
+        )
+    return found
+
+
+def _exponent(ssr: Vector, *, widths: Vector, critical: float, many_items: bool) -> Interval:
     curved = widths > 0
     grid, best, _ = _profile(EXPONENT_TIMES_WIDTH / widths[curved], ssr[curved], critical)
     step = float(ssr[~curved].min())
@@ -141,13 +178,13 @@ def implied_exponent(curve: Curve, *, fit: Flexible, shapes: Shapes, noise: Nois
         high, reason = np.nan, "a step fits"
     else:
         high = _crossing(high, float(grid[last + 1]), excess=(excess[last], excess[last + 1]), critical=critical)
-    if not reason and noise.kind == "items" and noise.n_items >= MANY_ITEMS and estimate > _COARSE_ABOVE:
+    if not reason and many_items and estimate > _COARSE_ABOVE:
         reason = "coarse grid"
     return Interval(estimate, low, high, reason)
 
 
-def rise(curve: Curve, *, shapes: Shapes, noise: Noise) -> Interval:
-    """Return the fitted change from the smallest to the largest scale, rising or falling, in units of ``curve.y``.
+def rises(batch: Batch) -> list[Interval]:
+    """Return, per curve, the fitted change from the smallest to the largest scale, rising or falling, in units of ``curve.y``.
 
     Notes
     -----
@@ -155,22 +192,24 @@ def rise(curve: Curve, *, shapes: Shapes, noise: Noise) -> Interval:
     weights are those of the best fit in each direction, and so are the sums of squares that are compared. (One weight for all scales covered 70 to 90% where success rises
     from near zero: the largest scales are then far noisier than the mean score says.)
     """
+    shapes, every = batch.shapes, batch.every
     change = shapes.values[:, -1] - shapes.values[:, 0]
-    ssr, rises, errors = [], [], []
-    for y, sign in ((curve.y, 1.0), (curve.levels.low + curve.levels.high - curve.y, -1.0)):
-        best = anchor(y, values=shapes.values, among=len(shapes), noise=noise, levels=curve.levels)
-        fit = fit_shapes(y, plan=best.plan, levels=curve.levels)
+    ssr, sizes, errors = [], [], []
+    for y, sign in ((batch.y, 1.0), (batch.mirrored(batch.y[:, None, :], every)[:, 0], -1.0)):
+        best = anchor(y, values=shapes.values, among=len(shapes), noises=batch.noises, levels=batch.levels)
+        fit = fit_shapes(y, plan=best.plan, levels=batch.levels)
         ssr.append(fit.ssr)
-        rises.append(sign * (fit.upper - fit.lower) * change)
+        sizes.append(sign * (fit.upper - fit.lower) * change)
         errors.append(change / best.plan.sigma)
-    misfit, size, error = np.concatenate(ssr), np.concatenate(rises), np.concatenate(errors)
-    least = float(misfit.min())
-    room = noise.critical_square(least, residual_dof(len(curve.x)), LEVEL, parameters=2) - (misfit - least)
-    near = room >= 0
-    half = np.sqrt(room[near]) * error[near]
-    return Interval(
-        float(size[int(np.argmin(misfit))]), float((size[near] - half).min()), float((size[near] + half).max()), ""
-    )
+    misfit, size, error = (np.concatenate(each, axis=1) for each in (ssr, sizes, errors))
+    least = misfit.min(axis=1)
+    critical = batch.noises.critical_square(least, residual_dof(len(batch.x)), LEVEL, parameters=2)
+    room = critical[:, None] - (misfit - least[:, None])
+    half = np.sqrt(np.maximum(room, 0.0)) * error
+    low = np.where(room >= 0, size - half, np.inf).min(axis=1)
+    high = np.where(room >= 0, size + half, -np.inf).max(axis=1)
+    estimate = size[every, misfit.argmin(axis=1)]
+    return [Interval(*ends, "") for ends in zip(estimate.tolist(), low.tolist(), high.tolist(), strict=True)]
 
 
 class Jump(NamedTuple):
@@ -184,8 +223,8 @@ class Jump(NamedTuple):
     detectable: float
 
 
-def largest_jump(curve: Curve, *, shapes: Shapes, noise: Noise, bound: float = DEFAULT_BOUND) -> Jump:
-    """Bound the jump that may hide between two neighbouring scales on top of a curve that is smooth up to ``bound``.
+def largest_jumps(batch: Batch, *, bound: float = DEFAULT_BOUND) -> list[Jump]:
+    """Bound, per curve, the jump that may hide between two neighbouring scales on top of a curve that is smooth up to ``bound``.
 
     Notes
     -----
@@ -194,25 +233,38 @@ def largest_jump(curve: Curve, *, shapes: Shapes, noise: Noise, bound: float = D
     noiseless curve misses by the square of 1.64 + 0.84 standard errors: an approximation of the power of `sharpness_test`,
     whose null is simulated. Sizes go up in fortieths of the range of the score.
     """
+    shapes = batch.shapes
     among = shapes.prefix(bound)
-    null = anchor(curve.y, values=shapes.values, among=among, noise=noise, levels=curve.levels)
+    null = anchor(batch.y, values=shapes.values[:among], among=among, noises=batch.noises, levels=batch.levels)
     steps = shapes.values[shapes.widths == 0]
-    sizes = np.linspace(0.0, curve.levels.high - curve.levels.low, _JUMP_SIZES)
-    planted = sizes[:, None, None] * steps  # (sizes, places, M)
+    reach = batch.levels.high - batch.levels.low
+    sizes = np.linspace(0.0, reach, _JUMP_SIZES).T  # (C, sizes)
+    top = np.asarray(batch.levels.high)[:, None, None, None]
 
     def misfit(y: Vector) -> Vector:
-        ssr = least_squares(y.reshape(-1, y.shape[-1]), plan=null.plan, levels=curve.levels, cuts=(among,))
-        return np.asarray(ssr.reshape(y.shape[:2]))
+        rows = y.reshape(len(y), -1, y.shape[-1])
+        return least_squares(rows, plan=null.plan, levels=batch.levels, cuts=(among,)).reshape(y.shape[:3])
 
-    ssr = misfit(curve.y - planted)
-    best = float(ssr.min())
-    dof = residual_dof(len(curve.x))
-    excess = ssr.min(axis=1) - best
-    critical = noise.critical_square(best, dof, LEVEL, parameters=2)
-    last = int(np.flatnonzero(excess <= critical)[-1])
-    high = float(sizes[last])
-    if last + 1 < len(sizes):
-        high += float((sizes[1] - sizes[0]) * (critical - excess[last]) / (excess[last + 1] - excess[last]))
-    needed = _POWER_SUM**2 * float(noise.scale(np.array(best), dof))
-    seen = np.median(misfit(np.minimum(null.mean + planted, curve.levels.high)), axis=1) >= needed
-    return Jump(high, float(sizes[int(np.argmax(seen))]) if seen.any() else np.nan)
+    squares = misfit(batch.y[:, None, None, :] - sizes[:, :, None, None] * steps).min(axis=2)
+    best = squares.min(axis=1)
+    dof = residual_dof(len(batch.x))
+    excess = squares - best[:, None]
+    critical = batch.noises.critical_square(best, dof, LEVEL, parameters=2)
+    needed = _POWER_SUM**2 * batch.noises.scale(best, dof)
+    # The smallest size that is seen, by bisection: a larger jump is missed by more.
+    unseen, seen = np.full(len(sizes), -1), np.full(len(sizes), _JUMP_SIZES)
+    while (seen - unseen > 1).any():
+        middle = np.clip((unseen + seen) // 2, 0, _JUMP_SIZES - 1)
+        jumps = sizes[batch.every, middle]
+        missed = misfit(np.minimum(null.mean[:, None, None, :] + jumps[:, None, None, None] * steps, top))[:, 0]
+        visible = np.median(missed, axis=1) >= needed
+        going = seen - unseen > 1
+        seen, unseen = np.where(going & visible, middle, seen), np.where(going & ~visible, middle, unseen)
+    found = []
+    for size, over, limit, smallest in zip(sizes, excess, critical.tolist(), seen.tolist(), strict=True):
+        last = int(np.flatnonzero(over <= limit)[-1])
+        high = float(size[last])
+        if last + 1 < len(size):
+            high += float((size[1] - size[0]) * (limit - over[last]) / (over[last + 1] - over[last]))
+        found.append(Jump(high, float(size[smallest]) if smallest < len(size) else np.nan))
+    return found

@@ -57,8 +57,8 @@ class ItemTable:
     given : frame ``task, n_items`` and, where they matter, ``subtask`` and ``family``; an empty or missing entry of
         the latter two holds for all. Where a frame has ``n_items_min`` in place of ``n_items`` (items that differ
         between scales), the smallest is taken, which overstates the noise of the others.
-    definitions : what `bigbench_meta.loader.bigbench.definitions.task_definitions` counted; for the tasks that it names it
-        stands in for the packaged facts, except where it could not count.
+    definitions : what `bigbench_meta.loader.bigbench.definitions.task_definitions` counted; each of its rows replaces the
+        packaged fact of the same task and subtask, except where it could not count.
 
     Raises
     ------
@@ -70,10 +70,7 @@ class ItemTable:
         self._given = items_by_key(given) if given is not None else {}
         self._facts = _facts(packaged_items(), "packaged")
         if definitions is not None:
-            counted = definitions[definitions["n_distinct"].notna()]
-            named = set(counted["task"])
-            self._facts = {key: fact for key, fact in self._facts.items() if key[0] not in named}
-            self._facts |= _facts(counted, "task.json")
+            self._facts |= _facts(definitions[definitions["n_distinct"].notna()], "task.json")
         self._subtasks = Counter(task for task, _ in self._facts)
 
     def look_up(self, task: str, subtask: str, family: str, *, score: Vector) -> Items:

@@ -48,6 +48,8 @@ import numpy as np
 from scipy import special
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Vector = NDArray[np.float64]
@@ -91,11 +93,7 @@ class Noise:
 
     def unit_variance(self, mean: Vector) -> Vector:
         """Variance of each point at phi = 1, for fitted scores ``mean``."""
-        if self.kind == "constant":
-            return np.ones(len(mean), dtype=np.float64)
-        n = self.n_items if self.kind == "items" else _ITEMS_OF_A_SHARE
-        success = (np.clip(mean, 0.0, 1.0) * n + 0.5) / (n + 1)
-        return np.asarray(success * (1 - success) / (n if self.kind == "items" else 1.0))
+        return _unit_variance(self.kind, self.n_items, mean)
 
     def draw(self, mean: Vector, *, size: int, rng: np.random.Generator) -> Vector:
         """Draw ``size`` curves (size, M) around ``mean``, each with a phi of its own from the distribution over tasks."""
@@ -105,33 +103,79 @@ class Noise:
         drawn = mean + np.sqrt(self.unit_variance(mean) * factor) * rng.standard_normal((size, len(mean)))
         return np.asarray(np.clip(drawn, 0.0, 1.0) if self.kind == "share" else drawn)
 
+
+def _unit_variance(kind: NoiseKind, n_items: float | Vector, mean: Vector) -> Vector:
+    if kind == "constant":
+        return np.ones(mean.shape, dtype=np.float64)
+    n = n_items if kind == "items" else _ITEMS_OF_A_SHARE
+    success = (np.clip(mean, 0.0, 1.0) * n + 0.5) / (n + 1)
+    return np.asarray(success * (1 - success) / (n if kind == "items" else 1.0))
+
+
+@dataclass(frozen=True)
+class Noises:
+    """The noises of C curves of one kind, side by side: ``n_items`` (C,), ``factors`` and ``masses`` (C, F)."""
+
+    each: tuple[Noise, ...]
+    n_items: Vector
+    factors: Vector
+    masses: Vector
+
+    def unit_variance(self, mean: Vector) -> Vector:
+        """Variance of each point at phi = 1, for fitted scores ``mean`` (C, M)."""
+        return _unit_variance(self.each[0].kind, self.n_items[:, None], mean)
+
+    def of(self, curves: NDArray[np.int64]) -> Noises:
+        """Keep some of the curves."""
+        return Noises(
+            tuple(self.each[at] for at in curves.tolist()),
+            self.n_items[curves],
+            self.factors[curves],
+            self.masses[curves],
+        )
+
     def posterior(self, ssr: Vector, dof: float) -> Vector:
-        """Probabilities (..., factors) of phi given weighted sums of squares ``ssr`` on ``dof`` degrees of freedom."""
-        log = -0.5 * (dof * np.log(self.factors) + np.asarray(ssr)[..., None] / self.factors)
-        log += np.log(np.maximum(self.masses, 1e-300))
+        """Probabilities (C, ..., F) of phi given weighted sums of squares ``ssr`` (C, ...) on ``dof`` degrees of freedom."""
+        shape = (len(self.factors), *(1,) * (ssr.ndim - 1), self.factors.shape[1])
+        log: Vector = (-0.5 / self.factors).reshape(shape) * ssr[..., None]
+        log += (-0.5 * dof * np.log(self.factors) + np.log(np.maximum(self.masses, 1e-300))).reshape(shape)
         log -= log.max(axis=-1, keepdims=True)
-        weight = np.exp(log)
-        return np.asarray(weight / weight.sum(axis=-1, keepdims=True))
+        np.exp(log, out=log)
+        return np.asarray(log / log.sum(axis=-1, keepdims=True))
 
     def scale(self, ssr: Vector, dof: float) -> Vector:
-        """Posterior mean of phi: what a test statistic is divided by."""
-        return np.asarray(self.posterior(ssr, dof) @ self.factors)
+        """Posterior mean of phi, (C, ...): what a test statistic is divided by."""
+        masses = self.posterior(ssr, dof)
+        return np.asarray((masses * self.factors.reshape(len(self.factors), *(1,) * (ssr.ndim - 1), -1)).sum(axis=-1))
 
-    def critical_square(self, ssr: float, dof: float, level: float, *, parameters: int = 1) -> float:
-        """Return q^2 with P(phi chi2 > q^2) = 1 - level under the posterior of phi, chi2 on 1 or 2 ``parameters``.
+    def critical_square(self, ssr: Vector, dof: float, level: float, *, parameters: int = 1) -> Vector:
+        """Return q^2 with P(phi chi2 > q^2) = 1 - level under the posterior of phi, chi2 on 1 or 2 ``parameters``; (C,).
 
         In units of the unit variance. Two for profiles over shapes whose place or width may lie on its bound: there
         the likelihood ratio of one parameter is no longer chi2 on one degree of freedom but up to that on two.
         """
-        masses = self.posterior(np.array(ssr), dof)
-        root = np.sqrt(self.factors)
-        low, high = 0.0, _FARTHEST * float(root.max())
-        while high - low > 1e-6 * high:
+        masses, root = self.posterior(ssr, dof), np.sqrt(self.factors)
+        high = _FARTHEST * root.max(axis=1)
+        low = np.zeros(len(high))
+        while True:
+            open_ones = high - low > 1e-6 * high
+            if not open_ones.any():
+                return np.asarray(high**2)
             middle = (low + high) / 2
-            ratio = middle / root
-            beyond = float(masses @ (2 * special.ndtr(-ratio) if parameters == 1 else np.exp(-(ratio**2) / 2)))
-            low, high = (middle, high) if beyond > 1 - level else (low, middle)
-        return high**2
+            ratio = middle[:, None] / root
+            tail = 2 * special.ndtr(-ratio) if parameters == 1 else np.exp(-(ratio**2) / 2)
+            up = (masses * tail).sum(axis=1) > 1 - level
+            low = np.where(open_ones & up, middle, low)
+            high = np.where(open_ones & ~up, middle, high)
+
+
+def side_by_side(noises: Sequence[Noise]) -> Noises:
+    """Put noises of one kind side by side; shorter distributions are filled up with factors of no mass."""
+    length = max(len(noise.factors) for noise in noises)
+    factors, masses = np.ones((len(noises), length)), np.zeros((len(noises), length))
+    for row, noise in enumerate(noises):
+        factors[row, : len(noise.factors)], masses[row, : len(noise.masses)] = noise.factors, noise.masses
+    return Noises(tuple(noises), np.array([noise.n_items for noise in noises], dtype=np.float64), factors, masses)
 
 
 def beta_binomial(mean: Vector, *, n_items: float, factor: Vector, rng: np.random.Generator) -> Vector:

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.decisions import HYPOTHESES
 from bigbench_meta.analysis.curves.inference import CurveResult, noise_group
-from bigbench_meta.analysis.curves.verdicts import Evidence, Verdict, verdict
+from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND
+from bigbench_meta.analysis.curves.margins import constant_answers
+from bigbench_meta.analysis.curves.montecarlo import PValue
+from bigbench_meta.analysis.curves.power import power
+from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE, Evidence, Verdict, verdict
 from bigbench_meta.analysis.multiplicity import q_values
 from bigbench_meta.emergence import emergence_floored
 from bigbench_meta.schema import CURVES, CURVES_ANALYZED, VERDICTS, validate
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
     from bigbench_meta.analysis.curves.inference import NoiseGroup
     from bigbench_meta.analysis.curves.noise import Noise, Overdispersion
+    from bigbench_meta.analysis.curves.predictability import Forecast
     from bigbench_meta.analysis.curves.prepare import Curve
 
     Vector = NDArray[np.float64]
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 NOISE_UNKNOWN = "noise unknown: no items, and too few tasks of this metric to tell the scatter"
 # Effects in units of the score: turned back into the metric's own units.
 _IN_UNITS = ("rise", "rise_low", "rise_high", "jump_high", "detectable_jump", "surprise")
-_WORDS = ("width_reason", "exponent_reason")
+_WORDS = ("width_reason", "exponent_reason", "at_draw_limit")
 _FORECAST_COLUMNS = ("held_out", "law", "forecast", "low", "high", "observed", "surprise", "p", "draws")
 
 
@@ -58,6 +64,9 @@ def curve_table(
         if result is not None:
             row |= result.effects
             row |= {name: result.effects[name] * curve.unit for name in _IN_UNITS}
+            row |= _test_columns(result)
+            row["margin_scale"] = curve.margin_scale * curve.unit
+            row["constant_answer"] = bool(curve.is_share and constant_answers(curve.y, n_items=curve.n_items))
             row["surprise_from"] = curve.on_disk(result.effects["surprise_from"])
         rows.append(row)
     added = pd.DataFrame(rows, index=table.index)
@@ -71,14 +80,19 @@ def curve_table(
         analyzed["n_scales"] > 1
     )
     analyzed["in_family_of_tests"] = member & np.array([each is not None for each in found])
-    for name in ("trend", "sharp", "surprise"):
-        analyzed[f"q_{name}"] = q_values(
-            analyzed[f"p_{name}"].to_numpy(np.float64), analyzed["in_family_of_tests"].to_numpy(bool)
+    tested = np.array([each is not None for each in found])
+    families = [family for family in (member & tested, ~member & tested) if family.any()]
+    for name in HYPOTHESES:
+        q = np.full(len(analyzed), np.nan)
+        p = analyzed[f"p_{name}"].to_numpy(np.float64)
+        for family in families:
+            q[family] = q_values(p, family)[family]
+        analyzed[f"q_{name}"] = q
+    for name in ("sharp", "surprise"):
+        analyzed[f"power_{name}"], analyzed[f"power_{name}_small"] = _powers(
+            name, analyzed[f"q_{name}"].to_numpy(np.float64), families, noises=noises, found=found
         )
-    words = [
-        _verdict_of(analyzed.iloc[position], curve, member=bool(analyzed["in_family_of_tests"].iloc[position]))
-        for position, curve in enumerate(curves)
-    ]
+    words = [_verdict_of(analyzed.iloc[position], curve) for position, curve in enumerate(curves)]
     analyzed["verdict"] = pd.Categorical([each.word for each in words], categories=list(VERDICTS))
     analyzed["verdict_reason"] = [each.reason for each in words]
     analyzed["emergent"] = pd.array([each.emergent for each in words], dtype="boolean")
@@ -94,7 +108,15 @@ _EXTRA_COLUMNS = (
     "not_tested",
     "in_family_of_tests",
     "sharp_up_to_exponent",
-    "draws_sharp",
+    *(f"{what}_{name}{end}" for name in HYPOTHESES for what, end in (("p", "_mc_error"), ("draws", ""))),
+    "p_nonmonotone",
+    "q_nonmonotone",
+    "p_falling",
+    "at_draw_limit",
+    "power_sharp_small",
+    "power_surprise_small",
+    "margin_scale",
+    "constant_answer",
     "sharp_level_doubtful",
     "surprise_from",
     "trend_sign",
@@ -119,11 +141,12 @@ _EXTRA_COLUMNS = (
 
 def _result_columns() -> list[str]:
     return [
-        *("p_trend", "trend_sign", "p_sharp", "draws_sharp", "sharp_up_to_exponent"),
+        *(f"{what}_{name}{end}" for name in HYPOTHESES for what, end in (("p", ""), ("p", "_mc_error"), ("draws", ""))),
+        *("trend_sign", "sharp_up_to_exponent", "p_falling", "margin_scale", "constant_answer", "at_draw_limit"),
         *("width_decades", "width_low", "width_high", "width_reason"),
         *("implied_exponent", "exponent_low", "exponent_high", "exponent_reason"),
         *("rise", "rise_low", "rise_high", "jump_high", "detectable_jump"),
-        *("step_share", "p_step_line", "p_step_typical", "surprise", "p_surprise", "surprise_from"),
+        *("step_share", "p_step_line", "p_step_typical", "surprise", "surprise_from"),
         *("sharp_level_doubtful", "items_effective"),
     ]
 
@@ -139,27 +162,68 @@ def _noise_words(curve: Curve, noise: Noise | None, pooled: dict[NoiseGroup, Ove
     return f"{what}, pooled over {tasks} tasks"
 
 
-def _verdict_of(row: pd.Series[Any], curve: Curve, *, member: bool) -> Verdict:
-    prefix = "q" if member else "p"
+def _test_columns(result: CurveResult) -> dict[str, float]:
+    """p, its Monte Carlo error and its draws for each hypothesis: those of the test with the largest p."""
+    columns: dict[str, float] = {}
+    for name, parts in HYPOTHESES.items():
+        made = [result.tests[part] for part in parts if part in result.tests]
+        worst = max(made, key=lambda each: each.p, default=PValue(np.nan, 0))
+        columns |= {f"p_{name}": worst.p, f"p_{name}_mc_error": worst.error, f"draws_{name}": worst.draws}
+    return columns | {"p_falling": result.tests["falling"].p}
+
+
+def _powers(
+    name: str,
+    q: Vector,
+    families: list[NDArray[np.bool_]],
+    *,
+    noises: list[Noise | None],
+    found: list[CurveResult | None],
+) -> tuple[Vector, Vector]:
+    """Power to see a jump of .4 and one of .2 of the range, at the worse of the two places.
+
+    At the level that one more finding of the family would need.
+    """
+    large, small = np.full(len(q), np.nan), np.full(len(q), np.nan)
+    for family in families:
+        level = FALSE_DISCOVERY_RATE * (int((q[family] <= FALSE_DISCOVERY_RATE).sum()) + 1) / int(family.sum())
+        for at in np.flatnonzero(family).tolist():
+            noise, result = noises[at], found[at]
+            if noise is not None and result is not None:
+                seen = power(
+                    result.misfits[name],
+                    factors=noise.factors,
+                    masses=noise.masses,
+                    level=min(level, FALSE_DISCOVERY_RATE),
+                ).min(axis=1)
+                small[at], large[at] = seen
+    return large, small
+
+
+def _verdict_of(row: pd.Series[Any], curve: Curve) -> Verdict:
+    scale = curve.unit * curve.margin_scale
     return verdict(
         Evidence(
-            n_scales=int(row["n_scales"]),
             refused=str(row["not_tested"]),
-            q_trend=float(row[f"{prefix}_trend"]),
-            q_sharp=float(row[f"{prefix}_sharp"]),
-            q_surprise=float(row[f"{prefix}_surprise"]),
+            constant_answer=bool(row["constant_answer"] == 1),
+            q_trend=float(row["q_trend"]),
+            q_sharp=float(row["q_sharp"]),
+            q_surprise=float(row["q_surprise"]),
+            q_nonmonotone=float(row["q_nonmonotone"]),
             p_sharp=float(row["p_sharp"]),
-            rise=float(row["rise"]) / curve.unit,
+            p_falling=float(row["p_falling"]),
+            rise=float(row["rise"]) / scale,
             sign=int(row["trend_sign"]) if np.isfinite(row["trend_sign"]) else 0,
-            rise_low=float(row["rise_low"]) / curve.unit,
-            rise_high=float(row["rise_high"]) / curve.unit,
-            jump_high=float(row["jump_high"]) / curve.unit,
-            detectable=float(row["detectable_jump"]) / curve.unit,
+            rise_low=float(row["rise_low"]) / scale,
+            rise_high=float(row["rise_high"]) / scale,
+            jump_high=float(row["jump_high"]) / scale,
+            detectable=float(row["detectable_jump"]) / scale,
             sharp_up_to=float(row["sharp_up_to_exponent"]),
-            width_low=float(row["width_low"]),
-            has_range=curve.has_range,
-            doubtful=row["sharp_level_doubtful"] is True,
+            doubtful=bool(row["sharp_level_doubtful"] == 1),
+            power_sharp=float(row["power_sharp"]),
+            power_surprise=float(row["power_surprise"]),
             surprise_needs=_surprise_needs(float(row["surprise_from"]), curve),
+            at_draw_limit=frozenset(str(row["at_draw_limit"]).split()),
         )
     )
 
@@ -180,7 +244,7 @@ def forecast_table(
 
     positions, rows = [], []
     for position, (curve, result) in enumerate(zip(curves, found, strict=True)):
-        for each in result.forecasts if result is not None else []:
+        for each in _with_surprise(result) if result is not None else []:
             low, high = sorted((curve.on_disk(each.low), curve.on_disk(each.high)))
             positions.append(position)
             rows.append(
@@ -196,11 +260,18 @@ def forecast_table(
     table = pd.concat([_keys(analyzed, positions), table], axis=1)
     table["in_family_of_tests"] = family[positions] if positions else np.empty(0, bool)
     q = np.full(len(table), np.nan)
-    for group in table.groupby(["held_out", "law"]).indices.values():
-        q[group] = q_values(table["p"].to_numpy(np.float64)[group], table["in_family_of_tests"].to_numpy(bool)[group])
+    for group in table.groupby(["held_out", "law", "in_family_of_tests"]).indices.values():
+        q[group] = q_values(table["p"].to_numpy(np.float64)[group])
     table.insert(list(table.columns).index("p") + 1, "q", q)
     table["law"] = pd.Categorical(table["law"])
     return table
+
+
+def _with_surprise(result: CurveResult) -> list[Forecast]:
+    """The forecasts, those of all laws and hold-outs together with the p-value of the test of surprise."""
+    columns = _test_columns(result)
+    together = {"p": columns["p_surprise"], "draws": int(columns["draws_surprise"])}
+    return [each if each.held_out else each._replace(**together) for each in result.forecasts]  # type: ignore[arg-type]
 
 
 def sweep_table(analyzed: pd.DataFrame, found: list[CurveResult | None]) -> pd.DataFrame:
@@ -211,7 +282,7 @@ def sweep_table(analyzed: pd.DataFrame, found: list[CurveResult | None]) -> pd.D
         (position, bound, tested)
         for position, result in enumerate(found)
         if result is not None
-        for bound, tested in sorted(result.sweep.items())
+        for bound, tested in sorted((result.sweep | {DEFAULT_BOUND: result.tests["sharp"]}).items())
     ]
     table = _keys(analyzed, [position for position, _, _ in cells])
     return table.assign(

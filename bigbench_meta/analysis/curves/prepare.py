@@ -18,8 +18,9 @@ import numpy as np
 
 from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.items import ItemTable
+from bigbench_meta.analysis.curves.margins import with_margins
 from bigbench_meta.emergence import curve_points
-from bigbench_meta.facts.metrics import EXPONENTIALS, look_up
+from bigbench_meta.facts.metrics import EXPONENTIALS, NO_MEANS, look_up
 from bigbench_meta.schema import CURVES, DERIVED_METRIC
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Curve:
         it does not give all of them.
     logged : whether ``y`` is the logarithm of the score: a perplexity is the exponential of a loss, and its own steps are
         all made by the smallest models. Effects are then in nats.
+    margin_scale : what margins are shares of, in units of ``y``; see `bigbench_meta.analysis.curves.margins`.
     """
 
     key: tuple[str, str, str, str, int]
@@ -72,6 +74,7 @@ class Curve:
     refused: str
     error_variance: float = np.nan
     logged: bool = False
+    margin_scale: float = 1.0
 
     @property
     def task(self) -> str:
@@ -108,8 +111,8 @@ def prepare_curves(
     """Return the keys of all curves of a RESULTS frame, in key order, and the curves ready for inference.
 
     Repeats are averaged as for the emergence score. A curve is refused, with its reason, if it is derived or an
-    aggregate, has a score that is not a number or belongs to no scale, fewer than `MIN_SCALES` scales, or a metric of
-    unknown direction (nothing is flipped on a guess).
+    aggregate, has a score that is not a number, is beyond `LARGEST_SCORE` or belongs to no scale, fewer than `MIN_SCALES`
+    scales, or a metric of unknown direction (nothing is flipped on a guess).
     """
     points = curve_points(frame)
     keys = points.curves
@@ -122,7 +125,8 @@ def prepare_curves(
         start, count = int(points.start[position]), int(points.n_scales[position])
         scale, score = points.scale[start : start + count], points.score[start : start + count]
         fact = facts.iloc[position]
-        share = bool(fact["linearity"] == "discontinuous" and fact["low"] == 0 and fact["continuous"] == "no")
+        all_or_nothing = fact["linearity"] == "discontinuous" and fact["low"] == 0 and fact["continuous"] == "no"
+        share = bool(all_or_nothing and metric not in NO_MEANS)
         span = _Range(float(fact["low"]), float(fact["high"]), str(fact["direction"]), share)
         curves.append(
             _curve(
@@ -136,7 +140,13 @@ def prepare_curves(
                 errors=errors,
             )
         )
-    return keys, curves
+    given = facts["margin_scale"].to_numpy(np.float64) if "margin_scale" in facts else np.full(len(facts), np.nan)
+    partial = (facts["linearity"].eq("linear") & facts["continuous"].eq("yes")).to_numpy(bool)
+    return keys, with_margins(curves, given.tolist(), partial.tolist())
+
+
+# Fits square scores and add the squares up: far below the root of the largest float, and far above any metric's values.
+LARGEST_SCORE = 1e100
 
 
 def error_variances(frame: pd.DataFrame) -> dict[tuple[str, str, str, str, int], float]:
@@ -163,6 +173,8 @@ def _refusal(metric: str, *, scale: Vector, score: Vector, direction: str, is_ag
         return "too few scales"
     if unplaced or not np.isfinite(score).all() or not (scale > 0).all():
         return "missing values"
+    if np.abs(score).max() > LARGEST_SCORE:
+        return "scores too large"
     if direction == "unknown":
         return "direction of the metric unknown"
     return ""

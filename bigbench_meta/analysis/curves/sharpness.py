@@ -22,20 +22,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.batch import Null, p_values
 from bigbench_meta.analysis.curves.fits import anchor, design, fit_shapes, least_squares
-from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS, Shapes
-from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, curve_rng, sequential_pvalue, side_draws
+from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
+from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, sequential_pvalues, side_draws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from bigbench_meta.analysis.curves.fits import Design, Levels
+    from bigbench_meta.analysis.curves.batch import Batch
+    from bigbench_meta.analysis.curves.fits import Design
     from bigbench_meta.analysis.curves.noise import Noise
     from bigbench_meta.analysis.curves.prepare import Curve
 
     Vector = NDArray[np.float64]
+    Indices = NDArray[np.int64]
 
 # A rising shape of free width spends about three degrees of freedom (lower level, upper level, place; the width is
 # rarely identified): over 120 real curves of 12 scales the simulated residual has 8.7 on average.
@@ -54,48 +57,49 @@ def residual_dof(n_scales: int) -> float:
     return max(n_scales - _SPENT, 0.5)
 
 
-def _mirror(y: Vector, levels: Levels) -> Vector:
-    return np.asarray(levels.low + levels.high - y)
-
-
 class Trend(NamedTuple):
-    """Result of the trend test: p-value, and the sign (+1 rising, -1 falling) of the better fit; +1 where both are equal."""
+    """The trend test, and the signs (C,), +1 rising, -1 falling, of the better fits; +1 where both are equal."""
 
-    pvalue: PValue
-    sign: int
+    null: Null
+    sign: NDArray[np.int64]
 
 
-def trend_test(curve: Curve, *, shapes: Shapes, sampling: Sampling) -> Trend:
-    """Test a flat curve against a rise or a fall of any shape.
+def trend_null(batch: Batch) -> Trend:
+    """Set up the test of each curve: flat, against a rise or a fall of any shape.
 
     Notes
     -----
     The statistic is the drop in the sum of squares from the flat fit to the best shape, rising or falling, over the
     posterior mean of phi, with every fifth shape and all steps. Two-sided. Statistic 0 gives p = 1.
     """
-    noise, draws, seed = sampling
-    shapes = shapes.thinned()
-    n_shapes = len(shapes)
-    flat = anchor(curve.y, values=shapes.values, among=0, noise=noise, levels=curve.levels)
-    dof = residual_dof(len(curve.x))
+    shapes = batch.shapes.thinned()
+    cuts = (0, len(shapes))
+    flat = anchor(batch.y, values=shapes.values, among=0, noises=batch.noises, levels=batch.levels)
+    dof = residual_dof(len(batch.x))
 
-    def statistics(y: Vector) -> tuple[Vector, Vector, Vector]:
-        up = least_squares(y, plan=flat.plan, levels=curve.levels, cuts=(0, n_shapes))
-        mirrored = _mirror(y, curve.levels)
-        down = least_squares(mirrored, plan=flat.plan, levels=curve.levels, cuts=(0, n_shapes))
-        best = np.minimum(up[:, 1], down[:, 1])
-        return (up[:, 0] - best) / noise.scale(best, dof), up[:, 1], down[:, 1]
+    def squares(y: Vector, curves: Indices) -> tuple[Vector, Vector]:
+        plan, levels = flat.plan.of(curves), batch.levels_of(curves)
+        up = least_squares(y, plan=plan, levels=levels, cuts=cuts)
+        down = least_squares(batch.mirrored(y, curves), plan=plan, levels=levels, cuts=cuts)
+        return up, down
 
-    observed, up, down = statistics(curve.y[None, :])
-    rng = curve_rng(seed, *curve.key, "trend")
-    pvalue = sequential_pvalue(
-        float(observed[0]), lambda size: statistics(noise.draw(flat.mean, size=size, rng=rng))[0], draws=draws
+    def statistic(up: Vector, down: Vector, curves: Indices) -> Vector:
+        best = np.minimum(up[:, :, 1], down[:, :, 1])
+        return np.asarray((up[:, :, 0] - best) / batch.noises.of(curves).scale(best, dof))
+
+    up, down = squares(batch.y[:, None, :], batch.every)
+    null = Null(
+        statistic(up, down, batch.every)[:, 0],
+        flat.mean,
+        batch.noises,
+        lambda y, curves: statistic(*squares(y, curves), curves),
+        ("trend",),
     )
-    return Trend(pvalue, 1 if up[0] <= down[0] else -1)
+    return Trend(null, np.where(up[:, 0, 1] <= down[:, 0, 1], 1, -1))
 
 
-def sharpness_test(curve: Curve, *, shapes: Shapes, sampling: Sampling, bound: float = DEFAULT_BOUND) -> PValue:
-    """Test that the curve is smooth up to exponent ``bound`` against a sharper rise.
+def sharpness_null(batch: Batch, *, bound: float = DEFAULT_BOUND) -> Null:
+    """Set up the test that each curve is smooth up to exponent ``bound`` against a sharper rise.
 
     Notes
     -----
@@ -105,21 +109,17 @@ def sharpness_test(curve: Curve, *, shapes: Shapes, sampling: Sampling, bound: f
     table of docs/validation.md pools). Where many overdispersed items meet a truth at the bound, the family's level gives
     way too: see `level_is_doubtful`.
     """
-    noise, draws, seed = sampling
-    among = shapes.prefix(bound)
-    null = anchor(curve.y, values=shapes.values, among=among, noise=noise, levels=curve.levels)
-    dof = residual_dof(len(curve.x))
+    among = batch.shapes.prefix(bound)
+    cuts = (among, len(batch.shapes))
+    null = anchor(batch.y, values=batch.shapes.values, among=among, noises=batch.noises, levels=batch.levels)
+    dof = residual_dof(len(batch.x))
 
-    def statistic(y: Vector) -> Vector:
-        ssr = least_squares(y, plan=null.plan, levels=curve.levels, cuts=(among, len(shapes)))
-        return np.asarray((ssr[:, 0] - ssr[:, 1]) / noise.scale(ssr[:, 1], dof))
+    def statistic(y: Vector, curves: Indices) -> Vector:
+        ssr = least_squares(y, plan=null.plan.of(curves), levels=batch.levels_of(curves), cuts=cuts)
+        return np.asarray((ssr[:, :, 0] - ssr[:, :, 1]) / batch.noises.of(curves).scale(ssr[:, :, 1], dof))
 
-    rng = curve_rng(seed, *curve.key, "sharp", bound)
-    return sequential_pvalue(
-        float(statistic(curve.y[None, :])[0]),
-        lambda size: statistic(noise.draw(null.mean, size=size, rng=rng)),
-        draws=draws,
-    )
+    observed = statistic(batch.y[:, None, :], batch.every)[:, 0]
+    return Null(observed, null.mean, batch.noises, statistic, ("sharp", bound))
 
 
 def level_is_doubtful(curve: Curve, *, noise: Noise) -> bool:
@@ -142,25 +142,29 @@ def level_is_doubtful(curve: Curve, *, noise: Noise) -> bool:
     return rho > _SOME_OVERDISPERSION
 
 
-def sharpness_sweep(curve: Curve, *, shapes: Shapes, sampling: Sampling, at_default: PValue) -> dict[float, PValue]:
-    """Repeat `sharpness_test` over the exponent bounds, so that no verdict is the choice of one bound.
+def sharpness_sweeps(batch: Batch, *, sampling: Sampling, at_default: Sequence[PValue]) -> list[dict[float, PValue]]:
+    """Repeat `sharpness_null` over the exponent bounds, so that no verdict is the choice of one bound.
 
     The smooth curves of a gentler bound are among those of a steeper one, so the p-value rises with the bound: from the
     result at `DEFAULT_BOUND` the sweep goes to steeper bounds while p <= 0.05, or else from the gentlest bound upwards
     while p <= 0.05, and leaves out bounds whose answer is then known. Whether p <= 0.05 needs no small p-values: bounds
     other than `DEFAULT_BOUND` get a fifth of the draws, so that their p is at least 5/(draws + 1).
     """
-    results = {DEFAULT_BOUND: at_default}
-    if not np.isfinite(at_default.p):
-        return results
-    sharp = at_default.p <= _SWEEP_LEVEL
+    sweeps: list[dict[float, PValue]] = [{DEFAULT_BOUND: each} for each in at_default]
+    p = np.array([each.p for each in at_default])
+    sharp, going = p <= _SWEEP_LEVEL, np.isfinite(p)
     sampling = sampling._replace(draws=side_draws(sampling.draws))
     for bound in EXPONENT_BOUNDS:
-        if (bound > DEFAULT_BOUND) == sharp and bound != DEFAULT_BOUND:
-            results[bound] = sharpness_test(curve, shapes=shapes, sampling=sampling, bound=bound)
-            if results[bound].p > _SWEEP_LEVEL:
-                break
-    return results
+        if bound == DEFAULT_BOUND:
+            continue
+        asked = np.flatnonzero(going & (sharp == (bound > DEFAULT_BOUND)))
+        if len(asked):
+            some = batch.of(asked)
+            results = p_values(some, sharpness_null(some, bound=bound), sampling=sampling)
+            for at, result in zip(asked, results, strict=True):
+                sweeps[at][bound] = result
+                going[at] = result.p <= _SWEEP_LEVEL
+    return sweeps
 
 
 def sharp_up_to(sweep: dict[float, PValue]) -> float:
@@ -182,12 +186,12 @@ def step_share(y: Sequence[float] | Vector) -> float:
     return float(max(np.diff(values).max(), 0.0) / spread) if spread > 0 else np.nan
 
 
-def concentration_test(curve: Curve, *, smooth: Vector, shapes: Shapes, sampling: Sampling, name: str) -> PValue:
-    """Test that the curve rises as evenly as one given shape, against a rise concentrated in one step.
+def concentration_tests(batch: Batch, *, smooth: Vector, sampling: Sampling, name: str) -> list[PValue]:
+    """Test that each curve rises as evenly as one given shape, against a rise concentrated in one step.
 
     Parameters
     ----------
-    smooth : (M,) values of that shape in [0, 1]: the straight line, or the typical curve of the family.
+    smooth : (C, M) values of that shape in [0, 1]: the straight line, or the typical curve of the family.
     name : tells the random numbers of several such tests apart.
 
     Notes
@@ -198,46 +202,49 @@ def concentration_test(curve: Curve, *, smooth: Vector, shapes: Shapes, sampling
     were rejected 5.0% of the time at 5% over all settings, 6.3% with overdispersion, and 10 of 60 in the worst setting
     (straight lines, 12 scales, 200 items, floor .25), more than chance allows (docs/validation.md).
     """
-    noise, draws, seed = sampling
-    values = smooth[None, :]
-    null = anchor(curve.y, values=values, among=1, noise=noise, levels=curve.levels)
-    shapes = shapes.thinned()
-    full = design(shapes.values, null.plan.weights)
-    variance = 1.0 / null.plan.weights
-    error = np.sqrt(variance[1:] + variance[:-1])
-    dof = residual_dof(len(curve.x))
+    alike = bool((smooth == smooth[0]).all())
+    groups = [batch.every] if alike else [np.array([at]) for at in batch.every]
+    nulls = [
+        anchor(batch.y[at], values=smooth[at[:1]], among=1, noises=batch.noises.of(at), levels=batch.levels_of(at))
+        for at in groups
+    ]
+    mean = np.concatenate([null.mean for null in nulls])
+    weights = np.concatenate([null.plan.weights for null in nulls])
+    unit = np.concatenate([null.plan.unit[:, :, 0] for null in nulls])
+    sigma = np.concatenate([null.plan.sigma[:, 0] for null in nulls])
+    shapes = batch.shapes.thinned()
+    full = design(shapes.values, weights)
+    error = np.sqrt(1.0 / weights[:, 1:] + 1.0 / weights[:, :-1])
+    even = np.diff(smooth, axis=1)
+    dof = residual_dof(len(batch.x))
 
-    def statistic(y: Vector) -> Vector:
-        ssr = least_squares(y, plan=full, levels=curve.levels, cuts=(len(shapes),))[:, 0]
-        rise = y @ null.plan.unit[:, 0] / null.plan.sigma[0]
-        steps = np.diff(y, axis=1) - np.maximum(rise, 0.0)[:, None] * np.diff(smooth)
-        return np.asarray((steps / error).max(axis=1) / np.sqrt(noise.scale(ssr, dof)))
+    def statistic(y: Vector, curves: Indices) -> Vector:
+        ssr = least_squares(y, plan=full.of(curves), levels=batch.levels_of(curves), cuts=(len(shapes),))[:, :, 0]
+        rise = (y * unit[curves, None, :]).sum(axis=2) / sigma[curves, None]
+        steps = np.diff(y, axis=2) - np.maximum(rise, 0.0)[:, :, None] * even[curves, None, :]
+        largest = (steps / error[curves, None, :]).max(axis=2)
+        return np.asarray(largest / np.sqrt(batch.noises.of(curves).scale(ssr, dof)))
 
-    rng = curve_rng(seed, *curve.key, "concentration", name)
-    return sequential_pvalue(
-        float(statistic(curve.y[None, :])[0]),
-        lambda size: statistic(noise.draw(null.mean, size=size, rng=rng)),
-        draws=draws,
+    null = Null(np.zeros(0), mean, batch.noises, statistic, ("concentration", name))
+    draw = null.drawer(batch.curves, seed=sampling.seed)
+    return sequential_pvalues(
+        statistic(batch.y[:, None, :], batch.every)[:, 0],
+        lambda curves, size: statistic(draw(curves, size), curves),
+        draws=sampling.draws,
     )
 
 
 class Flexible(NamedTuple):
-    """The most flexible rising fit of a curve, under weights of its own fit."""
+    """The most flexible rising fit of each curve, under weights of its own fit."""
 
-    ssr: Vector  # (K,)
-    lower: Vector
-    upper: Vector
+    ssr: Vector  # (C, K)
     plan: Design
     mean: Vector
 
-    @property
-    def weights(self) -> Vector:
-        """Inverse variances at phi = 1, (M,)."""
-        return self.plan.weights
 
-
-def flexible_fit(curve: Curve, *, shapes: Shapes, noise: Noise) -> Flexible:
-    """Fit the curve by every shape; the weights are those of the best one."""
-    best = anchor(curve.y, values=shapes.values, among=len(shapes), noise=noise, levels=curve.levels)
-    fit = fit_shapes(curve.y, plan=best.plan, levels=curve.levels)
-    return Flexible(fit.ssr, fit.lower, fit.upper, best.plan, best.mean)
+def flexible_fits(batch: Batch) -> Flexible:
+    """Fit each curve by every shape; the weights are those of the best one."""
+    shapes = batch.shapes
+    best = anchor(batch.y, values=shapes.values, among=len(shapes), noises=batch.noises, levels=batch.levels)
+    fit = fit_shapes(batch.y, plan=best.plan, levels=batch.levels)
+    return Flexible(fit.ssr, best.plan, best.mean)

@@ -4,9 +4,10 @@ Vocabulary
 ----------
 family of tests
     The curves whose p-values are corrected together: leaf curves of their task's preferred metric that could be
-    tested. Aggregates and the derived metric never enter; curves of other metrics have p-values of their own.
+    tested, and, as a family of its own, those of the other metrics. Aggregates and the derived metric never enter.
 margin
-    The change below which two scores are called equal; *flat* and *smooth* are findings only within it.
+    The change below which two scores are called equal; *flat* and *smooth* are findings only within it. A share of the
+    curve's margin scale: the range of the metric, or what `bigbench_meta.analysis.curves.margins` puts in its place.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.power import ENOUGH
 from bigbench_meta.analysis.curves.sharpness import TRUSTED
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 # Why a curve that passes the correction is not called sharp.
 NOT_TRUSTED = f"many overdispersed items, where only p <= {TRUSTED:g} is trusted"
+AT_LIMIT = "at the limit of the draws"
+CONSTANT_ANSWER = "jumps between the shares of two constant answers, which no trend and no jump can be read from"
 # Share of false findings among the findings of a family of tests.
 FALSE_DISCOVERY_RATE = 0.05
 # Margins on the 0-1 scale, those of the published audit of the same curves (Zenodo 10.5281/zenodo.21020386): it calls
@@ -34,19 +38,21 @@ JUMP_SHARE = 0.5
 
 
 class Evidence(NamedTuple):
-    """What a verdict rests on; effects in units of a 0-1 score, ``has_range`` False where there is no such scale.
+    """What a verdict rests on; effects in units of the margin scale.
 
-    ``q_trend``, ``q_sharp``, ``q_surprise`` are q-values inside the family of tests and p-values outside it.
-    ``doubtful`` is `sharpness.level_is_doubtful`, ``surprise_needs`` says which
-    scores of the largest scale would be a surprise (``above 0.6``), empty if none would.
+    ``at_draw_limit`` names the decisions that the draws did not settle, ``doubtful`` is `sharpness.level_is_doubtful`,
+    ``surprise_needs`` says which scores of the largest scale would be a surprise (``above 0.6``), empty if none would;
+    ``power_sharp`` and ``power_surprise`` are the power to see a jump of .4 of the range.
     """
 
-    n_scales: int
     refused: str
+    constant_answer: bool
     q_trend: float
     q_sharp: float
     q_surprise: float
+    q_nonmonotone: float
     p_sharp: float
+    p_falling: float
     sign: int
     rise: float
     rise_low: float
@@ -54,10 +60,11 @@ class Evidence(NamedTuple):
     jump_high: float
     detectable: float
     sharp_up_to: float
-    width_low: float
-    has_range: bool
     doubtful: bool
+    power_sharp: float
+    power_surprise: float
     surprise_needs: str
+    at_draw_limit: frozenset[str] = frozenset()
 
 
 class Verdict(NamedTuple):
@@ -71,45 +78,75 @@ class Verdict(NamedTuple):
 def verdict(evidence: Evidence) -> Verdict:
     """Choose the word for one curve.
 
-    In this order: ``too_few_scales`` (fewer than 4); ``undecided`` if no test could be run; ``inverse`` for a
-    significant fall (worse with scale, whichever end of the metric is better); ``sharp`` for a significant rise that is
-    sharper than every smooth curve; ``flat`` if the whole interval of the rise is within +-.05; ``smooth`` for a
-    significant rise on which no jump above .10, nor above half of the rise, can hide, and not sharp at p <= .05 even
-    uncorrected; else ``undecided``, with the jump that would have been seen. Where the level of the sharpness test is
-    doubtful, *sharp* needs p <= .01 besides. A metric without a range has no margins and is never *flat* or *smooth*.
+    In this order: ``too_few_scales`` (fewer than 4); ``undecided`` if no test could be run, or the curve jumps between
+    the shares of two constant answers; ``nonmonotone`` if no monotone curve explains it; ``inverse`` for a significant
+    fall, net of everything, that a falling curve explains (worse with scale, whichever end of the metric is better);
+    ``sharp`` for a significant rise that is sharper than every smooth curve; ``flat`` if the whole interval of the rise is
+    within +-.05 of the margin scale; ``smooth`` for a significant rise on which no jump above .10, nor above half of the
+    rise, can hide, and not sharp at p <= .05 even uncorrected; else ``undecided``, with the jump that would have been seen.
+    Where the level of the sharpness test is doubtful, *sharp* needs p <= .01 besides. A decision on which the verdict hangs
+    and which the draws have not settled makes it ``undecided``, with the reason `AT_LIMIT`.
 
-    Emergent: sharp and a surprise, both at q <= .05 (p outside the family of tests); not known where one was not tested,
-    and where the curve is sharp or undecided and no score of the largest scale could have been a surprise. Flat, smooth and
-    inverse curves are not.
+    Emergent: sharp and a surprise, both at q <= .05. Not, where the curve is flat, smooth or inverse, and where one of the
+    two was not found although a jump of .4 of the range would have been with a power of 80%. Else not known.
     """
     if evidence.refused:
         word = "too_few_scales" if evidence.refused == "too few scales" else "undecided"
         return Verdict(word, evidence.refused, None)
-    significant = evidence.q_trend <= FALSE_DISCOVERY_RATE
-    steep = evidence.q_sharp <= FALSE_DISCOVERY_RATE and significant and evidence.sign > 0
-    sharp = steep and (not evidence.doubtful or evidence.p_sharp <= TRUSTED)
+    if evidence.constant_answer:
+        return Verdict("undecided", CONSTANT_ANSWER, None)
+    found = _shape(evidence)
+    if found.word in {"flat", "smooth", "inverse"}:
+        return found._replace(emergent=False)
+    if found.word == "nonmonotone" or found.reason.startswith(AT_LIMIT):
+        return found
     surprised = evidence.q_surprise <= FALSE_DISCOVERY_RATE
-    could_surprise = surprised or bool(evidence.surprise_needs)
-    settled: bool | None = None  # whether the curve is emergent if its shape is settled, and if it is not
-    if np.isfinite(evidence.q_sharp) and np.isfinite(evidence.q_surprise):
-        settled = bool(sharp and surprised)
-    emergent = settled if could_surprise else None
     needed = f"only a score {evidence.surprise_needs}" if evidence.surprise_needs else "no score"
     unseen = "" if surprised else f"; {needed} of the largest model would have been a surprise"
+    return found._replace(reason=found.reason + unseen, emergent=_emergent(evidence, sharp=found.word == "sharp"))
+
+
+def _emergent(evidence: Evidence, *, sharp: bool) -> bool | None:
+    if not (np.isfinite(evidence.q_sharp) and np.isfinite(evidence.q_surprise)) or "surprise" in evidence.at_draw_limit:
+        return None
+    surprised = evidence.q_surprise <= FALSE_DISCOVERY_RATE
+    if sharp and surprised:
+        return True
+    seen = (sharp or evidence.power_sharp >= ENOUGH) and (surprised or evidence.power_surprise >= ENOUGH)
+    return False if seen else None
+
+
+def _shape(evidence: Evidence) -> Verdict:
+    """Choose the word for the course of a tested curve; whether it is emergent is not asked."""
+    if evidence.at_draw_limit & {"nonmonotone", "trend"}:
+        return _at_limit(evidence)
+    significant = evidence.q_trend <= FALSE_DISCOVERY_RATE
+    if evidence.q_nonmonotone <= FALSE_DISCOVERY_RATE:
+        change = f"from the smallest to the largest model {evidence.rise:+.2f}"
+        return Verdict(
+            "nonmonotone", f"no rising and no falling curve explains it within the noise of items; {change}", None
+        )
     if significant and evidence.sign < 0:
-        return Verdict("inverse", "gets worse with scale", settled)
-    if sharp:
+        if "falling" in evidence.at_draw_limit:
+            return _at_limit(evidence)
+        if evidence.rise_high < 0 and evidence.p_falling > FALSE_DISCOVERY_RATE:
+            return Verdict("inverse", "gets worse with scale", None)
+        return Verdict(
+            "undecided", "falls, but a falling curve does not explain it or its net change may be none", None
+        )
+    steep = evidence.q_sharp <= FALSE_DISCOVERY_RATE and significant
+    trusted = not evidence.doubtful or evidence.p_sharp <= TRUSTED
+    if significant and "sharp" in evidence.at_draw_limit:
+        return _at_limit(evidence)
+    if steep and trusted:
         beyond = f"up to exponent {evidence.sharp_up_to:g}" if np.isfinite(evidence.sharp_up_to) else "at the bound"
-        return Verdict("sharp", f"sharper than every smooth curve {beyond}{unseen}", emergent)
+        return Verdict("sharp", f"sharper than every smooth curve {beyond}", None)
     if steep:
-        return Verdict("undecided", f"{NOT_TRUSTED}: p = {evidence.p_sharp:.2g}{unseen}", emergent)
-    if not evidence.has_range:
-        return Verdict("undecided", f"the metric has no range to set a margin on{unseen}", emergent)
+        return Verdict("undecided", f"{NOT_TRUSTED}: p = {evidence.p_sharp:.2g}", None)
     if evidence.rise_low > -FLAT_MARGIN and evidence.rise_high < FLAT_MARGIN:
-        return Verdict("flat", f"change within {FLAT_MARGIN:g}", settled)
-    hides_little = evidence.jump_high < min(JUMP_MARGIN, JUMP_SHARE * evidence.rise)
-    if significant and evidence.p_sharp > FALSE_DISCOVERY_RATE and hides_little:
-        return Verdict("smooth", f"rises, and no jump above {evidence.jump_high:.2f} can hide", settled)
+        return Verdict("flat", f"change within {FLAT_MARGIN:g}", None)
+    if significant and evidence.p_sharp > FALSE_DISCOVERY_RATE and _hides_little(evidence.jump_high, evidence.rise):
+        return Verdict("smooth", f"rises, and no jump above {evidence.jump_high:.2f} can hide", None)
     what = "rises, but" if significant else "no trend seen, but"
     seen = (
         f"; only a jump of {evidence.detectable:.2f} would have been seen" if np.isfinite(evidence.detectable) else ""
@@ -117,4 +154,23 @@ def verdict(evidence: Evidence) -> Verdict:
     hidden = (
         f"a jump up to {evidence.jump_high:.2f} can hide" if np.isfinite(evidence.jump_high) else "any jump can hide"
     )
-    return Verdict("undecided", f"{what} {hidden}{seen}{unseen}", emergent)
+    return Verdict("undecided", f"{what} {hidden}{seen}", None)
+
+
+def _at_limit(evidence: Evidence) -> Verdict:
+    return Verdict("undecided", f"{AT_LIMIT}: {', '.join(sorted(evidence.at_draw_limit))}", None)
+
+
+def _hides_little(jump_high: float, rise: float) -> bool:
+    return bool(jump_high < min(JUMP_MARGIN, JUMP_SHARE * rise))
+
+
+def hangs_on_fixed_levels(*, sign: int, doubtful: bool, jump_high: float, rise: float) -> bool:
+    """Tell whether the verdict of a curve may hang on p at a fixed level; effects in units of the margin scale.
+
+    Examples
+    --------
+    >>> hangs_on_fixed_levels(sign=1, doubtful=False, jump_high=0.3, rise=0.4)
+    False
+    """
+    return sign < 0 or doubtful or _hides_little(jump_high, rise)

@@ -10,27 +10,24 @@ common shift
 mean correlation
     Mean, over pairs of tasks, of the correlation of their residuals along the scales: 0 for independent tasks.
 effective number of tasks
-    n / (1 + (n - 1) r) with r the mean correlation, at least 0: as many independent tasks as the n are worth for a mean
-    over tasks at one model.
-interval factor
-    sqrt(n / effective number): how many times too narrow an interval over tasks is, on the scale of the logarithm for an
-    odds ratio, if what is asked of the tasks is as correlated as their residuals. The square is the design effect.
-interval with shift
-    An interval of an odds ratio so widened: a sensitivity, shown beside the interval itself and in its place nowhere.
+    n / (1 + (n - 1) r) with r the mean correlation, at least 0: as many independent tasks as the n are worth for a **mean**
+    over tasks at one model. It says nothing about a contrast between tasks, such as an odds ratio, from which a shift that
+    all tasks share cancels: see `contrast_shift`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bigbench_meta.emergence import curve_points
-from bigbench_meta.facts.claims import ALIASES, belongs_to
 from bigbench_meta.facts.metrics import look_up, metrics
 from bigbench_meta.schema import DERIVED_METRIC
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -40,32 +37,54 @@ if TYPE_CHECKING:
 MIN_SCALES = 6
 # A sign-flip test of n tasks has 2^(n-1) outcomes: with fewer than 6 it cannot reach 5% on both sides.
 MIN_TASKS = 6
-_PLACE = r"^(.*), -?\d+ shots, "
+COLUMNS = [
+    *("family", "shots", "where", "scale", "group", "n_tasks", "held_out", "mean_residual", "statistic", "p_value"),
+    *("mean_correlation", "correlation_others", "correlation_between", "effective_tasks", "reason"),
+]
+
+
+class Profiles(NamedTuple):
+    """Residuals of one family's tasks at one shot count: ``residuals`` (task, scale), each row of length 1.
+
+    ``tasks`` and ``metrics`` (the preferred one of each task) are aligned with the rows; ``held_out`` counts tasks
+    without a complete, non-constant curve over ``scales``.
+    """
+
+    scales: Vector
+    residuals: Vector
+    tasks: NDArray[np.str_]
+    metrics: NDArray[np.str_]
+    held_out: int
 
 
 def common_shift(
-    frame: pd.DataFrame, *, rng: np.random.Generator, draws: int = 999, registry: pd.DataFrame | None = None
+    found: dict[tuple[str, int], Profiles],
+    *,
+    claimed: Sequence[str] = (),
+    rng: np.random.Generator,
+    draws: int = 999,
 ) -> pd.DataFrame:
     """Test whether the models of a family are above or below their curves on all tasks together.
 
     Parameters
     ----------
-    frame
-        RESULTS. Used are leaf curves of preferred metrics, per family at its shot count with most tasks; each task
-        counts once, its subtasks averaged.
+    found
+        What `shift_profiles` returns.
+    claimed
+        Tasks claimed to be emergent: a group whose correlation is set beside that of the other tasks.
     rng, draws
-        For the random signs.
-    registry
-        The metric registry; the packaged one by default. Lower-is-better metrics are turned, unknown ones left out.
+        For the random signs and the random groups.
 
     Returns
     -------
     DataFrame
-        Per family one row for ``all scales`` and one per scale: ``family, shots, scale`` (NaN for all), ``n_tasks,
-        held_out`` (tasks without a complete, non-constant curve over the family's scales), ``mean_residual`` (mean over
-        tasks, each task's residuals divided by their root mean square), ``statistic, p_value``, ``mean_correlation,
-        effective_tasks, interval_factor`` (all-scales row) and ``reason`` where the family cannot be tested. p-values per scale are
-        adjusted for the number of scales by the distribution of the largest one.
+        Per family one row for ``all scales``, one per scale and one per ``group`` of tasks (those claimed, those of each
+        preferred metric): ``family, shots, where, scale`` (NaN unless it is one scale), ``group, n_tasks, held_out`` (tasks
+        without a complete, non-constant curve over the family's scales), ``mean_residual`` (mean over tasks, each task's
+        residuals divided by their root mean square), ``statistic, p_value``, ``mean_correlation`` (within the group),
+        ``correlation_others`` (within the other tasks), ``correlation_between``, ``effective_tasks`` (all scales) and
+        ``reason`` where nothing can be tested. p-values per scale are adjusted for the number of scales by the distribution
+        of the largest one; those of groups are not adjusted for the number of groups.
 
     Notes
     -----
@@ -73,72 +92,85 @@ def common_shift(
     scales is |sum_t u_t|^2 and at scale i the absolute value of sum_t u_ti / sqrt(sum_t u_ti^2); their null gives every
     task a random sign (exact if a task's residuals are symmetric about 0; (b + 1)/(m + 1)). Mean correlation:
     (|sum_t u_t|^2 - n) / (n (n - 1)). A rejection means that tasks are not independent given their own parabola: a model
-    that is off on all tasks, **or** a bend that all curves share and no parabola follows. The tests over tasks in this
-    package do not allow for it; read their p-values as if made on ``effective_tasks`` tasks, and their intervals as
-    ``interval_factor`` times as wide, at worst: a verdict or a case hangs on the whole curve, not on one model.
+    that is off on all tasks, **or** a bend that all curves share and no parabola follows. The statistic of a group is its
+    mean correlation minus that of the others; its null draws groups of that size at random, two-sided.
     """
     import pandas as pd
 
     rows: list[dict[str, object]] = []
-    for (family, shots), (scales, profiles, held_out) in sorted(_profiles(frame, registry).items()):
-        place: dict[str, object] = {"family": family, "shots": shots, "n_tasks": len(profiles), "held_out": held_out}
-        if len(scales) < MIN_SCALES or len(profiles) < MIN_TASKS:
-            reason = f"fewer_than_{MIN_SCALES}_scales" if len(scales) < MIN_SCALES else f"fewer_than_{MIN_TASKS}_tasks"
+    for (family, shots), profiles in sorted(found.items()):
+        residuals = profiles.residuals
+        place: dict[str, object] = {
+            "family": family,
+            "shots": shots,
+            "n_tasks": len(residuals),
+            "held_out": profiles.held_out,
+            "group": "",
+        }
+        if len(profiles.scales) < MIN_SCALES or len(residuals) < MIN_TASKS:
+            few_scales = len(profiles.scales) < MIN_SCALES
+            reason = f"fewer_than_{MIN_SCALES}_scales" if few_scales else f"fewer_than_{MIN_TASKS}_tasks"
             rows.append(place | {"where": "all scales", "scale": np.nan, "reason": reason})
             continue
-        rows += [place | row for row in _shift_rows(scales, profiles, rng=rng, draws=draws)]
-    columns = ["family", "shots", "where", "scale", "n_tasks", "held_out", "mean_residual", "statistic", "p_value"]
-    return pd.DataFrame(rows, columns=[*columns, "mean_correlation", "effective_tasks", "interval_factor", "reason"])
+        rows += [place | row for row in _shift_rows(profiles.scales, residuals, rng=rng, draws=draws)]
+        groups = {"claimed emergent": np.isin(profiles.tasks, list(claimed))}
+        groups |= {f"metric {name}": profiles.metrics == name for name in sorted(set(profiles.metrics.tolist()))}
+        rows += [place | row for row in _group_rows(residuals, groups, rng=rng, draws=draws)]
+    return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
 
-def with_shift(concentration: pd.DataFrame, shift: pd.DataFrame) -> pd.DataFrame:
-    """Return the concentration table with the intervals that its odds ratios would have if all tasks shared their models' shift.
-
-    Parameters
-    ----------
-    concentration
-        As `concentration.claims_concentration` and `curves_concentration` make it.
-    shift
-        What `common_shift` returns.
-
-    Returns
-    -------
-    DataFrame
-        The same rows with ``shift_factor``, the interval factor of the row's family, and ``low_with_shift,
-        high_with_shift``: ``exp(log estimate + factor (log limit - log estimate))``. The published claims rest on several
-        families at once: they get the largest factor of those of them that are measured here. NaN where no factor could be
-        estimated, where the row is no odds ratio, and where the interval has no limit.
-
-    Notes
-    -----
-    A sensitivity at the worst case, see `common_shift`; no p-value is changed.
+def correlations(residuals: Vector, inside: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Mean correlation of the profiles within a group, within the others and between both; NaN without a pair.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> rows = pd.DataFrame({"source": ["curves"], "comparison": ["F, 3 shots, E > 5: between tasks"],
-    ...                      "effect": ["conditional odds ratio"], "estimate": [4.0], "low": [2.0], "high": [8.0]})
-    >>> found = with_shift(rows, pd.DataFrame({"family": ["F"], "where": ["all scales"], "interval_factor": [2.0]}))
-    >>> found[["low_with_shift", "high_with_shift"]].round(9).to_numpy().tolist()
-    [[1.0, 16.0]]
+    >>> u = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> correlations(u, np.array([True, True, False, False]))
+    (1.0, -1.0, 0.0)
     """
-    known = shift[(shift["where"] == "all scales") & shift["interval_factor"].notna()]
-    factor = known.set_index("family")["interval_factor"]
-    # Comparisons of curves begin with their family and shot count.
-    family = concentration["comparison"].str.extract(_PLACE)[0]
-    of_curves = family.map(factor).to_numpy(np.float64)
-    spoken_of = {alias.family for alias in ALIASES}
-    theirs = factor[[any(belongs_to(str(name), claimed) for claimed in spoken_of) for name in factor.index]]
-    of_claims = float(theirs.max()) if len(theirs) else np.nan
-    wider = np.where(concentration["source"] == "claims", of_claims, of_curves)
-    wider[~concentration["effect"].str.endswith("odds ratio").to_numpy(bool)] = np.nan
-    estimate = np.log(concentration["estimate"].to_numpy(np.float64))
-    low, high = (np.log(concentration[name].to_numpy(np.float64)) for name in ("low", "high"))
-    return concentration.assign(
-        shift_factor=wider,
-        low_with_shift=np.exp(estimate + wider * (low - estimate)),
-        high_with_shift=np.exp(estimate + wider * (high - estimate)),
-    )
+
+    def within(part: Vector) -> float:
+        n, total = len(part), part.sum(axis=0)
+        return float((total @ total - n) / (n * (n - 1))) if n > 1 else float("nan")
+
+    first, second = residuals[inside], residuals[~inside]
+    n_pairs = len(first) * len(second)
+    between = float(first.sum(axis=0) @ second.sum(axis=0) / n_pairs) if n_pairs else float("nan")
+    return within(first), within(second), between
+
+
+def _group_rows(
+    residuals: Vector, groups: dict[str, NDArray[np.bool_]], *, rng: np.random.Generator, draws: int
+) -> list[dict[str, object]]:
+    """Return, for each group with enough tasks inside and outside, its correlation beside that of the others."""
+    rows: list[dict[str, object]] = []
+    n = len(residuals)
+    for name, inside in groups.items():
+        size = int(inside.sum())
+        if min(size, n - size) < MIN_TASKS:
+            continue
+        own, others, between = correlations(residuals, inside)
+        null = np.empty(draws)
+        for i in range(draws):
+            drawn = np.zeros(n, bool)
+            drawn[rng.permutation(n)[:size]] = True
+            first, second, _ = correlations(residuals, drawn)
+            null[i] = abs(first - second)
+        rows.append(
+            {
+                "where": "one group",
+                "scale": float("nan"),
+                "group": name,
+                "n_tasks": size,
+                "statistic": own - others,
+                "p_value": _p_value(null, abs(own - others)),
+                "mean_correlation": own,
+                "correlation_others": others,
+                "correlation_between": between,
+                "reason": "",
+            }
+        )
+    return rows
 
 
 def _shift_rows(scales: Vector, profiles: Vector, *, rng: np.random.Generator, draws: int) -> list[dict[str, object]]:
@@ -150,7 +182,6 @@ def _shift_rows(scales: Vector, profiles: Vector, *, rng: np.random.Generator, d
     flipped = rng.choice([-1.0, 1.0], (draws, n)) @ profiles
     null_length, null_largest = (flipped**2).sum(axis=1), np.abs(flipped / spread).max(axis=1)
     correlation = (length - n) / (n * (n - 1))
-    design_effect = 1.0 + (n - 1) * max(correlation, 0.0)
     rows: list[dict[str, object]] = [
         {
             "where": "all scales",
@@ -158,8 +189,7 @@ def _shift_rows(scales: Vector, profiles: Vector, *, rng: np.random.Generator, d
             "statistic": length,
             "p_value": _p_value(null_length, length),
             "mean_correlation": correlation,
-            "effective_tasks": n / design_effect,
-            "interval_factor": float(np.sqrt(design_effect)),
+            "effective_tasks": n / (1.0 + (n - 1) * max(correlation, 0.0)),
             "reason": "",
         }
     ]
@@ -181,8 +211,17 @@ def _p_value(null: Vector, observed: float) -> float:
     return (int((null >= observed - 1e-12).sum()) + 1) / (len(null) + 1)
 
 
-def _profiles(frame: pd.DataFrame, registry: pd.DataFrame | None) -> dict[tuple[str, int], tuple[Vector, Vector, int]]:
-    """Per family at its main shot count: scales, residuals of unit length (task, scale), tasks held out."""
+def shift_profiles(frame: pd.DataFrame, *, registry: pd.DataFrame | None = None) -> dict[tuple[str, int], Profiles]:
+    """Return the residuals of every task of a family from its own parabola, per family at its main shot count.
+
+    Parameters
+    ----------
+    frame
+        RESULTS. Used are leaf curves of preferred metrics, per family at its shot count with most tasks; each task
+        counts once, its subtasks averaged.
+    registry
+        The metric registry; the packaged one by default. Lower-is-better metrics are turned, unknown ones left out.
+    """
     points = curve_points(frame)
     curves = points.curves.assign(number=np.arange(len(points.curves)))
     curves = curves[~curves["is_aggregate"] & curves["is_preferred"] & (curves["metric"].astype(str) != DERIVED_METRIC)]
@@ -204,10 +243,17 @@ def _profiles(frame: pd.DataFrame, registry: pd.DataFrame | None) -> dict[tuple[
                 residual = _residual(np.log10(common), sign * points.score[row]) if scales == common else None
                 if residual is not None:
                     of_task.setdefault(task, []).append(residual)
-        means = [np.mean(vectors, axis=0) for _, vectors in sorted(of_task.items())]
-        means = [mean / np.linalg.norm(mean) for mean in means if np.linalg.norm(mean) > 0]
-        profiles = np.array(means) if means else np.empty((0, len(common)))
-        found[str(family), shots] = (np.array(common), profiles, len(here["task"].unique()) - len(profiles))
+        means = {task: np.mean(vectors, axis=0) for task, vectors in sorted(of_task.items())}
+        units = {task: mean / np.linalg.norm(mean) for task, mean in means.items() if np.linalg.norm(mean) > 0}
+        names = here["metric"].astype(str).groupby(here["task"].astype(str))
+        metric = {str(task): str(each.value_counts().sort_index().idxmax()) for task, each in names}
+        found[str(family), shots] = Profiles(
+            np.array(common),
+            np.array(list(units.values())) if units else np.empty((0, len(common))),
+            np.array(list(units), dtype=np.str_),
+            np.array([metric[task] for task in units], dtype=np.str_),
+            len(here["task"].unique()) - len(units),
+        )
     return found
 
 

@@ -33,6 +33,8 @@ CONCENTRATION = Table(
         "source": "str",
         "comparison": "str",
         "metrics": "str",
+        "against": "str",
+        "question": "str",
         "strata": "str",
         "cases_in": "Int",
         "cases": "Int",
@@ -46,9 +48,14 @@ CONCENTRATION = Table(
         "low": "float",
         "high": "float",
         "level": "float",
+        "effective_in": "float",
+        "effective_out": "float",
         "shift_factor": "float",
+        "shift_basis": "str",
         "low_with_shift": "float",
         "high_with_shift": "float",
+        "e_value": "float",
+        "e_value_limit": "float",
         "method": "str",
         "p_value": "float",
         "p_method": "str",
@@ -61,7 +68,7 @@ CONCENTRATION = Table(
         "unit": "str",
         "reason": "str",
     },
-    ("source", "comparison", "metrics", "strata", "effect"),
+    ("source", "comparison", "metrics", "against", "strata", "effect"),
 )
 
 
@@ -105,6 +112,7 @@ def compare(
         "share_cases": a / (a + b) if a + b else float("nan"),
         "share_base": (a + c) / total if total else float("nan"),
     }
+    counts |= dict(zip(("effective_in", "effective_out"), _effective_sizes(tables), strict=True))
     rows = [counts | _estimate("conditional odds ratio", exact)]
     if strata:
         return [counts | _estimate("Mantel-Haenszel odds ratio", mantel_haenszel(tables, level=level)), *rows]
@@ -117,6 +125,23 @@ def compare(
         "reason": "" if min(a, b, c, d) else "empty_cell",
     }
     return [counts | sample, *rows]
+
+
+def _effective_sizes(tables: NDArray[np.int64]) -> tuple[float, float]:
+    """Effective numbers of units inside and outside in a contrast over strata: sum(c)^2 / sum(c^2) of its weights c.
+
+    Strata are weighted as Mantel and Haenszel do, by the harmonic size of their two groups; without strata these are the sizes.
+    """
+    inside, outside = tables.sum(axis=1).T.astype(np.float64)
+    both = (inside > 0) & (outside > 0)
+    inside, outside = inside[both], outside[both]
+    if len(inside) == 1:
+        return float(inside[0]), float(outside[0])
+    weight = inside * outside / (inside + outside)
+    total = float(weight.sum()) ** 2
+    if not total:
+        return float("nan"), float("nan")
+    return total / float((weight**2 / inside).sum()), total / float((weight**2 / outside).sum())
 
 
 def _tables(units: pd.DataFrame, inside: NDArray[np.bool_], strata: Sequence[str]) -> NDArray[np.int64]:

@@ -6,39 +6,64 @@ case
     A task claimed to be emergent, or a task and metric whose curves meet a criterion (`units`). The base is all units.
 group
     A set of metrics. ``share_cases`` is the share of cases that use one of them, ``share_base`` that of all units.
+hard, soft
+    The hypothesis sets metrics that are all or nothing (*hard*: discontinuous in the registry, the named pair among them) against
+    the others (*soft*). One hard metric against all others is another question: the others hold the second hard metric.
 top two
     The two metrics with most cases, **chosen anew in every draw** of a permutation, as they were chosen from the data.
 effective number of metrics
     Hill number of order 1 of the cases over metrics: exp(-sum p log p). One metric gives 1, k equal ones give k.
 
 The unit of independence is the task everywhere in this module. Tasks share the models they were measured on: what is
-common to them is checked in `common_shift`, and no test here allows for it.
+common to them is checked in `common_shift`; what it does to a contrast, in `contrast_shift`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bigbench_meta.analysis.tasks.compare import as_concentration, compare, permuted_cases, with_q_values
+from bigbench_meta.analysis.tasks.contrast_shift import Groups
 from bigbench_meta.analysis.tasks.units import count_units, decide
 from bigbench_meta.errors import AnalysisError
-from bigbench_meta.facts.metrics import aliases_among, metric_key
+from bigbench_meta.facts.metrics import aliases_among, look_up, metric_key
+from bigbench_meta.facts.metrics import metrics as metrics_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     import pandas as pd
 
 # The two metrics that Schaeffer et al. 2023, sec. 4, name as holding over 92% of the claims.
 NAMED_PAIR = ("multiple_choice_grade", "exact_str_match")
+# The comparison of the hypothesis itself, of claims and of measured curves.
+HARD_SOFT = "hard against soft"
+_NEITHER = "neither " + " nor ".join(NAMED_PAIR)
+_DISCONTINUOUS, _GRADED = "all discontinuous metrics", "all linear metrics + all nonlinear metrics"
+# What each kind of comparison asks.
+_PAIR_AGAINST_OTHERS = "are the two named metrics over-represented"
+_ONE_AGAINST_OTHERS = "is this metric over-represented against all others, the other named metric among them"
+_HARD_AGAINST_SOFT = "hard against soft: this metric against tasks on neither of the two named ones"
+_BY_CLASS = "hard against soft by class: discontinuous against linear and nonlinear metrics of the registry"
+_CLASS_AGAINST_OTHERS = "discontinuous metrics against all others, those of unknown class among them"
+_HARD_AGAINST_HARD = (
+    "one named hard metric against the other, and against the kinds of task that use it: not hard against soft"
+)
 # Criteria of the main table; the sensitivity grid has all of them. E > M - 1 is more than a straight line scores.
 MAIN_CRITERIA = ("E > M - 1", "E floored > M - 1", "verdict sharp", "emergent")
 _STRATA = ("kind", "subtasks")
 
 
 def claims_concentration(
-    claims: pd.DataFrame, preferred: pd.DataFrame, *, rng: np.random.Generator, draws: int = 999, level: float = 0.95
+    claims: pd.DataFrame,
+    preferred: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    draws: int = 999,
+    level: float = 0.95,
+    registry: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Compare the preferred metrics of claimed tasks with the base rate of those metrics.
 
@@ -53,13 +78,17 @@ def claims_concentration(
         For the permutation of claims among the tasks of a kind.
     level
         Confidence level of the intervals.
+    registry
+        The metric registry, for the classes of metrics; the packaged one by default.
 
     Returns
     -------
     DataFrame
-        The columns of ``compare.CONCENTRATION``, one row per comparison and kind of estimate. Odds ratios compare
+        The columns of ``compare.CONCENTRATION``, one row per comparison and kind of estimate; ``question`` says what each
+        comparison asks. *Hard against soft* compares each of the two named metrics, both, and the discontinuous class, with
+        tasks on soft metrics (``against``), unadjusted, stratified by kind and within JSON tasks. Odds ratios compare
         claimed with all other tasks, with the other annotated tasks only, within JSON and programmatic tasks,
-        stratified by that kind, and for each metric alone. Exact tests on named metrics take those metrics as given:
+        stratified by that kind, and for each metric against all others (which answers another question than hard against soft). Exact tests on named metrics take those metrics as given:
         they were named after the claims had been seen, and only the permutation rows (``the two metrics with most
         cases``, ``effective number of metrics``) allow for that choice. ``q_value`` is Benjamini-Hochberg's, over the
         single metrics of one kind of estimate. ``held_out`` counts the tasks that a comparison leaves out: those nobody
@@ -94,32 +123,55 @@ def claims_concentration(
         tasks["metric"] = tasks["metric"].replace(name, metric_key(name))
     tasks = tasks.merge(claims[["task", "category"]], on="task", how="left")
     tasks["case"] = tasks["category"].eq("emergent")
+    registry = metrics_registry() if registry is None else registry
+    tasks["linearity"] = look_up(tasks[["task", "metric"]], registry)["linearity"].to_numpy()
     if not tasks["case"].any():
         raise AnalysisError("claims: no task of category 'emergent'; nothing to compare")
     annotated = tasks[tasks["category"].notna()]
     single = sorted(tasks.loc[tasks["case"], "metric"].unique())
 
-    def rows_of(units: pd.DataFrame, group: Sequence[str], comparison: str, strata: Sequence[str] = ()) -> None:
-        inside = units["metric"].isin(list(group)).to_numpy(bool)
-        named = {"comparison": comparison, "metrics": " + ".join(group), "held_out": len(tasks) - len(units)}
-        rows.extend(named | row for row in compare(units, inside, level=level, strata=strata))
+    def rows_of(
+        units: pd.DataFrame,
+        metrics: str,
+        comparison: str,
+        strata: Sequence[str] = (),
+        *,
+        against: str = "",
+        question: str = "",
+    ) -> None:
+        inside, outside = Groups(metrics, against).member(
+            units["metric"].to_numpy(np.str_), units["linearity"].to_numpy(np.str_)
+        )
+        used = units[inside | outside]
+        named = {"comparison": comparison, "metrics": metrics, "against": against, "question": question}
+        held_out = {"held_out": len(tasks) - len(used)}
+        rows.extend(
+            named | held_out | row for row in compare(used, inside[inside | outside], level=level, strata=strata)
+        )
 
     rows: list[dict[str, object]] = []
-    against_all = "claimed against all other tasks"
-    rows_of(tasks, NAMED_PAIR, against_all)
-    rows_of(annotated, NAMED_PAIR, "claimed against other annotated tasks")
+    against_all, pair = "claimed against all other tasks", " + ".join(NAMED_PAIR)
+    rows_of(tasks, pair, against_all, question=_PAIR_AGAINST_OTHERS)
+    rows_of(annotated, pair, "claimed against other annotated tasks", question=_PAIR_AGAINST_OTHERS)
     for kind, part in tasks.groupby("kind"):
-        rows_of(part, NAMED_PAIR, f"{against_all}, {kind} only")
-    rows_of(tasks, NAMED_PAIR, against_all, ["kind"])
+        rows_of(part, pair, f"{against_all}, {kind} only", question=_PAIR_AGAINST_OTHERS)
+    rows_of(tasks, pair, against_all, ["kind"], question=_PAIR_AGAINST_OTHERS)
     for metric in single:
-        rows_of(tasks, (metric,), against_all)
-        rows_of(tasks, (metric,), against_all, ["kind"])
+        rows_of(tasks, metric, against_all, question=_ONE_AGAINST_OTHERS)
+        rows_of(tasks, metric, against_all, ["kind"], question=_ONE_AGAINST_OTHERS)
+    contrasts = [(metric, _NEITHER, _HARD_AGAINST_SOFT) for metric in sorted(NAMED_PAIR)]
+    contrasts += [(_DISCONTINUOUS, _GRADED, _BY_CLASS), (_DISCONTINUOUS, "", _CLASS_AGAINST_OTHERS)]
+    json_only = tasks[tasks["kind"] == "json"]
+    for metric, against, question in contrasts:
+        rows_of(tasks, metric, HARD_SOFT, against=against, question=question)
+        rows_of(tasks, metric, HARD_SOFT, ["kind"], against=against, question=question)
+        rows_of(json_only, metric, f"{HARD_SOFT}, json only", against=against, question=question)
     group = tasks.groupby("kind").ngroup().to_numpy()
     permuted = permuted_cases(tasks, group, rng=rng, draws=draws, level=level)
     named = {"comparison": "claims permuted among tasks of a kind", "strata": "kind", "held_out": 0}
     rows += [named | row for row in permuted]
     table = as_concentration(pd.DataFrame(rows).assign(source="claims", unit="task"))
-    return with_q_values(table, table["metrics"].isin(single))
+    return with_q_values(table, table["metrics"].isin(single) & (table["question"] == _ONE_AGAINST_OTHERS))
 
 
 def curves_concentration(
@@ -191,7 +243,8 @@ def curves_concentration(
             }
         ]
         table = as_concentration(pd.DataFrame(rows).assign(source="curves", unit="task"))
-        parts.append(with_q_values(table, table["metrics"].isin(decided["metric"].unique())))
+        single = table["metrics"].isin(decided["metric"].unique()) & (table["against"] == "")
+        parts.append(with_q_values(table, single))
     return pd.concat(parts, ignore_index=True) if parts else as_concentration(pd.DataFrame())
 
 
@@ -216,20 +269,31 @@ def _family_rows(
         return []
     rows: list[dict[str, object]] = []
 
-    def add(part: pd.DataFrame, metrics: str, inside: pd.Series[bool], how: str, strata: Sequence[str] = ()) -> None:
-        named = {"comparison": f"{title}: {how}", "metrics": metrics}
-        rows.extend(named | row for row in compare(part, inside.to_numpy(bool), level=level, strata=strata))
+    def add(
+        part: pd.DataFrame, metrics: str, how: str, strata: Sequence[str] = (), *, against: str = "", question: str
+    ) -> None:
+        names, classes = part["metric"].to_numpy(np.str_), part["linearity"].to_numpy(np.str_)
+        inside, outside = Groups(metrics, against).member(names, classes)
+        named = {"comparison": f"{title}: {how}", "metrics": metrics, "against": against, "question": question}
+        used = part[inside | outside]
+        rows.extend(named | row for row in compare(used, inside[inside | outside], level=level, strata=strata))
 
-    pair, discontinuous = " + ".join(NAMED_PAIR), "all discontinuous metrics"
+    pair, preferred = " + ".join(NAMED_PAIR), "between tasks, preferred metric"
     between = units[units["is_preferred"]]
+    only_hard = bool(between["metric"].isin(NAMED_PAIR).all())
     for strata in ((), _STRATA):
-        add(between, pair, between["metric"].isin(NAMED_PAIR), "between tasks, preferred metric", strata)
-        add(between, discontinuous, between["linearity"] == "discontinuous", "between tasks, preferred metric", strata)
+        add(between, pair, preferred, strata, question=_PAIR_AGAINST_OTHERS)
+        add(between, _DISCONTINUOUS, preferred, strata, question=_CLASS_AGAINST_OTHERS)
+        for metric, against, question in [(name, _NEITHER, _HARD_AGAINST_SOFT) for name in sorted(NAMED_PAIR)] + [
+            (_DISCONTINUOUS, _GRADED, _BY_CLASS)
+        ]:
+            add(between, metric, f"{preferred}, {HARD_SOFT}", strata, against=against, question=question)
     for metric in sorted(between["metric"].unique()):
-        add(between, metric, between["metric"] == metric, "between tasks, preferred metric", _STRATA)
+        question = _HARD_AGAINST_HARD if only_hard else _ONE_AGAINST_OTHERS
+        add(between, metric, preferred, _STRATA, question=question)
     within = units[units.groupby("task")["metric"].transform("size") > 1]
-    add(within, pair, within["metric"].isin(NAMED_PAIR), "within tasks, all metrics", ["task"])
-    add(within, discontinuous, within["linearity"] == "discontinuous", "within tasks, all metrics", ["task"])
+    add(within, pair, "within tasks, all metrics", ["task"], question=_PAIR_AGAINST_OTHERS)
+    add(within, _DISCONTINUOUS, "within tasks, all metrics", ["task"], question=_CLASS_AGAINST_OTHERS)
 
     several = units.groupby("task")["metric"].transform("size") > 1
     word = units["task"].where(several, "among " + units["kind"] + " " + units["subtasks"])

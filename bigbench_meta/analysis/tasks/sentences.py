@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR
+from bigbench_meta.analysis.tasks.concentration import HARD_SOFT, NAMED_PAIR
 from bigbench_meta.analysis.wording import count_words, estimate_words, first_row, interval_words, name_words, p_words
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def concentration_sentences(concentration: pd.DataFrame) -> list[str]:
             unit = "tasks" if how.startswith("between") else "pairs of task and metric"
             if isfinite(row["estimate"]):
                 tail = f"odds ratio {estimate_words(row)} on {row['n']} {unit} that can be compared" + (
-                    f"; allowing for what all tasks share, {_with_shift(row)}."
+                    f"; allowing for models that shift the two groups of tasks apart, {_with_shift(row)}."
                     if isfinite(row["shift_factor"])
                     else "."
                 )
@@ -139,8 +139,50 @@ def _law(law: pd.DataFrame, *, power: pd.DataFrame) -> str:
     return f"the law exp(-L^b (N/c)^alpha) is fitted to all lengths: {'; '.join(parts)}"
 
 
+def contrast_sentences(concentration: pd.DataFrame) -> list[str]:
+    """Claims on hard metrics against claims on soft ones: each metric, and the class, with the question that it answers."""
+    rows = concentration[(concentration["source"] == "claims") & (concentration["effect"] == "conditional odds ratio")]
+    parts = []
+    for metric in sorted(NAMED_PAIR):
+        chosen = rows[(rows["metrics"] == metric) & (rows["against"] != "")]
+        plain = first_row(chosen, comparison=HARD_SOFT, strata="")
+        if plain is None:
+            continue
+        within = [
+            f"{words} {estimate_words(row)}"
+            for words, row in (
+                ("stratified by kind", first_row(chosen, comparison=HARD_SOFT, strata="kind")),
+                ("JSON tasks only", first_row(chosen, comparison=f"{HARD_SOFT}, json only", strata="")),
+            )
+            if row is not None and isfinite(row["estimate"])
+        ]
+        soft, soft_cases = plain["base"] - plain["base_in"], plain["cases"] - plain["cases_in"]
+        parts.append(
+            f"{metric} {plain['cases_in']} of {plain['base_in']} tasks claimed, against {soft_cases} of {soft} on neither of the two: "
+            f"odds ratio {estimate_words(plain)}" + "".join(f", {words}" for words in within)
+        )
+    return [f"Hard against soft metrics among the claims. {'. '.join(parts)}."] if parts else []
+
+
+def selection_sentences(concentration: pd.DataFrame) -> list[str]:
+    """How strong a selection of the claims would explain their odds ratio away."""
+    claims = concentration[concentration["source"] == "claims"]
+    pair = first_row(
+        claims, comparison="claimed against all other tasks", metrics=_PAIR, strata="", effect="conditional odds ratio"
+    )
+    if pair is None or not isfinite(pair["e_value"]):
+        return []
+    return [
+        (
+            f"Claims are a selected sample: their annotators saw plots of the preferred metric. A trait of tasks, or of what strikes the "
+            f"eye, would explain the odds ratio {pair['estimate']:.3g} away if it made both the metric and the claim "
+            f"{pair['e_value']:.2g} times as likely (E-value), and would move the interval to 1 at {pair['e_value_limit']:.2g} times."
+        )
+    ]
+
+
 def shift_sentences(shift: pd.DataFrame, concentration: pd.DataFrame) -> list[str]:
-    """What all tasks share, which the tests over tasks do not allow for, and what the intervals would be if they did."""
+    """What all tasks share, what groups of tasks share, and what that does to the odds ratio of the claims."""
     sentences = []
     whole = shift[shift["where"] == "all scales"]
     for row in whole[whole["p_value"].notna()].to_dict("records"):
@@ -150,21 +192,25 @@ def shift_sentences(shift: pd.DataFrame, concentration: pd.DataFrame) -> list[st
             + (
                 f"shows no common part (p = {p_words(row['p_value'])})."
                 if independent
-                else f"has a common part (p = {p_words(row['p_value'])}): they are worth about {row['effective_tasks']:.0f} "
-                f"independent tasks at one model, so p-values over tasks are too small and intervals over tasks (of odds "
-                f"ratios on the log scale) too narrow, by a factor of {row['interval_factor']:.1f} at worst."
+                else f"has a common part (p = {p_words(row['p_value'])}): for a mean over tasks at one model they are worth about "
+                f"{row['effective_tasks']:.0f} independent tasks. From a contrast between tasks, such as an odds ratio, a common part "
+                f"cancels."
             )
         )
+    claimed = shift[(shift["where"] == "one group") & (shift["group"] == "claimed emergent")]
+    sentences += [
+        f"{row['family']}: the {row['n_tasks']} claimed tasks share {'more' if row['statistic'] > 0 else 'less'} of what a parabola leaves "
+        f"(mean correlation {row['mean_correlation']:.3f}) than the other tasks ({row['correlation_others']:.3f}; "
+        f"p = {p_words(row['p_value'])}, random groups of tasks): "
+        + ("a bend, or a shift of models, that claimed tasks have in common." if row["statistic"] > 0 else "they are the more independent ones.")
+        for row in claimed[claimed["p_value"] <= 0.05].to_dict("records")
+    ]  # fmt: skip
     claims = concentration[concentration["source"] == "claims"]
     pair = first_row(
         claims, comparison="claimed against all other tasks", metrics=_PAIR, strata="", effect="conditional odds ratio"
     )
     if pair is not None and isfinite(pair["shift_factor"]):
-        sentences.append(
-            f"Interval allowing for the common shift, if all families behind the claims share as much as the most that was "
-            f"measured of them here: the odds ratio of the claims, {pair['estimate']:.3g}, would have {_with_shift(pair)} in place of "
-            f"{pair['low']:.3g} to {pair['high']:.3g}."
-        )
+        sentences.append(shift_words(pair))
     unchecked = whole[whole["p_value"].isna()]
     if len(unchecked):
         why = " or ".join(sorted(word.replace("_", " ") for word in set(unchecked["reason"])))
@@ -173,6 +219,21 @@ def shift_sentences(shift: pd.DataFrame, concentration: pd.DataFrame) -> list[st
             f"({why})."
         )
     return sentences
+
+
+def shift_words(row: Row) -> str:
+    """What shifts of the models do to the odds ratio of the claims: nothing if common, a wider interval if they differ."""
+    start = (
+        f"A shift of the models that all tasks share cancels from the odds ratio of the claims, {row['estimate']:.3g}: its interval stays "
+        f"{row['low']:.3g} to {row['high']:.3g}. "
+    )
+    if row["shift_basis"] == "estimated":
+        return start + f"By the shifts measured within and between the two groups of tasks it is {_with_shift(row)}."
+    return (
+        start
+        + f"If instead tasks on and off these metrics shifted without regard to each other, each group as much as the tasks measured "
+        f"here share, it would be {_with_shift(row)}; too few tasks of both groups are measured here to tell which."
+    )
 
 
 def _with_shift(row: Row) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A registry of its own: both are shares of n items.
 _METRIC = "share"
 KEY = ["task", "subtask", "family"]
+_RESOLUTION = 4
 SHARPNESS_COLUMNS = ["p_sharp_accuracy", "q_sharp_accuracy", "p_sharp_distance"]
 
 
@@ -103,34 +104,33 @@ def _curves_tested(
     points: pd.DataFrame, column: str, *, items: str, seed: int, draws: int, corrected: bool
 ) -> list[tuple[str, str, str, float]]:
     """Task, subtask, family and p of sharpness of every curve that the tests do not refuse."""
+    from bigbench_meta.analysis.curves.batch import batch_of, draw_further, p_values
     from bigbench_meta.analysis.curves.inference import noise_group, pool_noise
-    from bigbench_meta.analysis.curves.laws import dictionary
     from bigbench_meta.analysis.curves.montecarlo import EXCEEDANCES, Sampling
     from bigbench_meta.analysis.curves.prepare import prepare_curves
-    from bigbench_meta.analysis.curves.sharpness import sharpness_test
+    from bigbench_meta.analysis.curves.sharpness import sharpness_null
     from bigbench_meta.analysis.curves.verdicts import FALSE_DISCOVERY_RATE
-    from bigbench_meta.analysis.pipeline import most_draws
 
     per_curve = points.groupby(KEY, as_index=False).agg(n_items=(items, "min"))
     _, curves = prepare_curves(_as_results(points, column), items=per_curve, registry=_registry())
     curves = [curve for curve in curves if not curve.refused]
     pooled = pool_noise(curves, seed=seed)
+    # A single finding among so many tests can be declared once its p-value rests on four times the draws that it needs.
+    most = max(draws, int(np.ceil(_RESOLUTION * len(curves) / FALSE_DISCOVERY_RATE))) if corrected else draws
 
-    def tested(curve: Curve, most: int) -> float:
+    def tested(curve: Curve) -> float:
         group = noise_group(curve)
         spread = pooled[group]
         if spread is None:
             return float("nan")
-        noise = spread.noise(kind=group[1], n_items=curve.n_items)
-        return sharpness_test(curve, shapes=dictionary(curve.x), sampling=Sampling(noise, most, seed)).p
+        batch = batch_of([curve], [spread.noise(kind=group[1], n_items=curve.n_items)])
+        null = sharpness_null(batch)
+        (found,) = p_values(batch, null, sampling=Sampling(draws, seed))
+        if most > draws and found.large < EXCEEDANCES:
+            found = draw_further(batch, null, found, to=most, seed=seed, part=1)
+        return found.p
 
-    p = [tested(curve, draws) for curve in curves]
-    further, least = most_draws(draws, len(curves)), 1 / (draws + 1)
-    lowest = sum(value <= least for value in p)
-    if corrected and further > draws and least * len(curves) > FALSE_DISCOVERY_RATE * lowest > 0:
-        small = EXCEEDANCES * least
-        p = [tested(curve, further) if value < small else value for curve, value in zip(curves, p, strict=True)]
-    return [(curve.key[0], curve.key[1], curve.key[3], value) for curve, value in zip(curves, p, strict=True)]
+    return [(curve.key[0], curve.key[1], curve.key[3], tested(curve)) for curve in curves]
 
 
 def _registry() -> pd.DataFrame:

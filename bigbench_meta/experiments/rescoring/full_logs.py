@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, TypeAlias
 
 from bigbench_meta.experiments.rescoring.checks import RecordedScore
+from bigbench_meta.experiments.rescoring.item_metrics import normalised
 from bigbench_meta.experiments.rescoring.json_stream import JsonStream
 from bigbench_meta.experiments.rescoring.scored_items import FieldError, Group, Item, Size, as_float, as_name
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
@@ -215,9 +216,9 @@ def _scored(sample: Mapping[str, object], origin: Origin, *, number: int, index:
         number,
         index,
         options=tuple(targets),
-        option_scores=scores,
+        option_scores=_scores(sample, "normalized_scores", len(targets)) or normalised(scores),
         option_values=tuple(as_float(values[text]) for text in targets),
-        absolute_scores=_scores(sample, "absolute_scores", len(targets)) or (),
+        absolute_scores=_scores(sample, "absolute_scores", len(targets)) or scores,
         recorded=recorded,
     )
 

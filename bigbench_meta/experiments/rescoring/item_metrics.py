@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 TokenUnit = Literal["word", "character"]
+# The label of what is in no class, in the tagging of words.
+FILLER = "O"
 
 
 class Registered(NamedTuple):
@@ -111,9 +114,13 @@ def per_token_accuracy(output: Sequence[str], targets: Sequence[Sequence[str]]) 
 
 
 def sequence_f1(output: str, targets: Sequence[str]) -> float:
-    """BIG-bench's sequence_f1, 0 to 100: positions that agree with the first target, words split at single spaces."""
+    """BIG-bench's sequence_f1, 0 to 100: positions that agree with the first target, words split at single spaces.
+
+    An output that is too short is filled up with the label `FILLER`, which is right where the target has it: of a target of
+    such labels alone, an empty output has all but the first.
+    """
     wanted, said = targets[0].split(" "), output.split(" ")
-    return 100 * sum(w == s for w, s in zip(wanted, said, strict=False)) / len(wanted)
+    return 100 * sum(w == s for w, s in zip_longest(wanted, said[: len(wanted)], fillvalue=FILLER)) / len(wanted)
 
 
 def rank_first(scores: Sequence[float]) -> int:
@@ -124,6 +131,19 @@ def rank_first(scores: Sequence[float]) -> int:
         return int(best[0])
     digest = hashlib.sha256(array.tobytes()).hexdigest()
     return int(best[int(digest, 16) % len(best)])
+
+
+def normalised(scores: Sequence[float]) -> tuple[float, ...]:
+    """Log-probabilities among the options alone, whose probabilities sum to 1.
+
+    BIG-bench's JSON tasks grade these, not the absolute ones that the model gave: rounding can make or break a tie, and the
+    hash that decides a tie is that of the values.
+    """
+    from scipy.special import logsumexp
+
+    array = np.asarray(scores, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # options that are all impossible give NaN
+        return tuple((array - logsumexp(array)).tolist())
 
 
 class Choice(NamedTuple):

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bigbench_meta.experiments.rescoring.item_metrics import normalised
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 
 # Actions of a problem that stands for one record that is no item.
@@ -58,8 +59,10 @@ class Item:
     target_scores
         Log-probability of each target as a whole.
     options, option_scores, option_values, absolute_scores
-        Choices, log-probability of each as the log ranks them, value of each, and the unnormalised
-        log-probabilities where the log has both.
+        Choices, log-probability of each among the options, value of each, and the log-probabilities as the model gave
+        them.
+    as_said
+        Whether the output is the text as the model said it, not what a log made of it (see `output_text`).
     recorded
         Metric -> value as the log states it.
     """
@@ -76,6 +79,7 @@ class Item:
     option_values: tuple[float, ...] = ()
     absolute_scores: tuple[float, ...] = ()
     recorded: Mapping[str, float] = field(default_factory=dict)
+    as_said: bool = False
 
 
 class FieldError(ValueError):
@@ -146,7 +150,9 @@ def item_of_record(record: object, *, index: int, task: str) -> Item:
         output=output,
         target_scores=(math.fsum(target_logprobs),) if target_logprobs else (),
         options=options if option_scores else (),
-        option_scores=option_scores,
+        option_scores=normalised(option_scores) if option_scores else (),
+        absolute_scores=option_scores,
+        as_said=True,
         option_values=_values(record.get("correct"), options, targets) if option_scores else (),
     )
 

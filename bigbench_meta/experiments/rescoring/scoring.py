@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bigbench_meta.errors import AnalysisError, LoadError, missing_extra
 from bigbench_meta.experiments.rescoring.checks import (
@@ -32,6 +32,7 @@ from bigbench_meta.experiments.rescoring.checks import (
     RecordedScore,
 )
 from bigbench_meta.experiments.rescoring.item_metrics import HEAVY, REGISTERED, TokenUnit, split_tokens
+from bigbench_meta.experiments.rescoring.output_text import compile_regex, first_match
 from bigbench_meta.experiments.rescoring.readers import read_items
 from bigbench_meta.experiments.rescoring.scored_items import LEFT_OUT, Group, Item, Size, as_name
 from bigbench_meta.experiments.rescoring.totals import ItemScorer, Totals
@@ -58,13 +59,19 @@ MAX_GROUPS = 200_000
 
 @dataclass(frozen=True)
 class Settings:
-    """What to compute: metrics of ``REGISTERED``, and whether a token is a word or a character."""
+    """What to compute: metrics of ``REGISTERED``, whether a token is a word or a character, and of which part of an output.
+
+    ``output_regex``, where there is one, takes its first match of each output, but for those of full logs, whose outputs are
+    matches already. It is an expression, or the word ``bigbench`` for BIG-bench's default one.
+    """
 
     metrics: tuple[str, ...]
     unit: TokenUnit = "word"
+    output_regex: str = ""
 
 
 ItemRow = dict[str, object]
+_Part: TypeAlias = Item | Problem | RecordedScore
 
 
 @dataclass
@@ -145,7 +152,8 @@ def rescore_file(
     problems = BoundedRows[Problem](found.problems, lambda problem: problem.problem)
     comparison = Comparison(as_name(str(path)))
     batch: list[ItemRow] = []
-    for part in read_items(path):
+    matched = _matching(settings.output_regex)
+    for part in map(matched, read_items(path)):
         if isinstance(part, Problem):
             found.left_out += part.action in LEFT_OUT
             problems.add(part)
@@ -172,6 +180,20 @@ def rescore_file(
     comparison.compare_scores(found.totals)
     found.disagreements, found.agreement = comparison.disagreements, comparison.agreement()
     return found
+
+
+def _matching(text: str) -> Callable[[_Part], _Part]:
+    """A function that cuts the output of an item down to the first match of an expression, where there is one."""
+    if not text:
+        return lambda part: part
+    pattern = compile_regex(text)
+
+    def matched(part: _Part) -> _Part:
+        if isinstance(part, Item) and part.as_said and part.output is not None:
+            return replace(part, output=first_match(part.output, pattern))
+        return part
+
+    return matched
 
 
 def _score(
@@ -201,6 +223,7 @@ def rescore(
     *,
     metrics: Iterable[str] | None = None,
     unit: TokenUnit = "word",
+    output_regex: str = "",
     progress: Progress | None = None,
 ) -> Rescored:
     """Score files of model outputs again, in this process.
@@ -214,6 +237,9 @@ def rescore(
     unit
         ``word`` (split at white space) or ``character``: what the token metrics count. Character distances are given
         in either case.
+    output_regex
+        Score the first match of this expression in each output that is not of a full log; ``bigbench`` for BIG-bench's default
+        one, the text up to the first ``. ? ! ;`` or line break. By default outputs are scored as they are.
     progress
         Told after each file.
 
@@ -222,7 +248,7 @@ def rescore(
     LoadError
         If there is no file, or nothing in any of them can be scored.
     """
-    settings = Settings(chosen_metrics(metrics), unit)
+    settings = Settings(chosen_metrics(metrics), unit, output_regex)
     parts = []
     for number, path in enumerate(unique_files(paths), 1):
         parts.append(rescore_file(path, settings))

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # BIG-bench's expected_calibration_error has 15 equal bins of the top probability.
 CALIBRATION_BINS = 15
+# BIG-bench gives these of a group only if each of its items has one target.
+_OF_ONE_TARGET = frozenset(["log_likelihood_per_word", "log_likelihood_per_char"])
 _NO_BLEU = BleuCounts((0, 0, 0, 0), (0, 0, 0, 0), 0, 0)
 
 
@@ -84,6 +86,7 @@ class Totals:
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sums: dict[str, ExactSum] = field(default_factory=lambda: defaultdict(ExactSum))
     bleu: BleuCounts = _NO_BLEU
+    several_targets: bool = False
     chance: ExactSum = field(default_factory=ExactSum)
     pairs: int = 0
     bin_counts: list[int] = field(default_factory=lambda: [0] * CALIBRATION_BINS)
@@ -94,6 +97,7 @@ class Totals:
         """Add another group's items to this one."""
         self.items += other.items
         self.pairs += other.pairs
+        self.several_targets |= other.several_targets
         self.chance.merge(other.chance)
         for metric, count in other.counts.items():
             self.counts[metric] += count
@@ -109,7 +113,7 @@ class Totals:
         found = {}
         for metric, registered in REGISTERED.items():
             count = self.counts.get(metric, 0)
-            if not count:
+            if not count or (self.several_targets and metric in _OF_ONE_TARGET):
                 continue
             if metric == "bleu":
                 score = corpus_bleu(self.bleu)
@@ -172,6 +176,7 @@ class ItemScorer:
             values |= self._output_values(item.output, item.targets, totals)
         if item.target_scores and item.targets:
             values |= _likelihood_values(item)
+            totals.several_targets |= len(item.target_scores) > 1
         if item.option_scores:
             values |= self._choice_values(item, totals)
         kept = {metric: value for metric, value in values.items() if metric in self._metrics}

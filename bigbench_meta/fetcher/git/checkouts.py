@@ -20,17 +20,19 @@ from bigbench_meta.fetcher.addresses import redact, shown
 from bigbench_meta.fetcher.cache import FORMAT, drop, is_kept, keep
 from bigbench_meta.fetcher.checkout import (
     LINK,
-    OUTSIDE,
     SUBMODULE,
     Checkout,
     Entry,
     Skipped,
     blob_id,
+    check_count,
     check_path,
+    is_result_path,
     is_text,
+    without_definitions,
 )
 from bigbench_meta.fetcher.folders import list_folder
-from bigbench_meta.fetcher.git import local, objects, plumbing, remote
+from bigbench_meta.fetcher.git import local, objects, plumbing, processes, remote
 from bigbench_meta.fetcher.git.refs import listed, look_up
 from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT
 
@@ -45,9 +47,11 @@ log = logging.getLogger(__name__)
 
 
 def from_clone(
-    folder: Path, ref: str | None, *, cache: Path, selection: Selection = BIGBENCH_LAYOUT
+    folder: Path, ref: str | None, *, cache: Path, definitions: bool, selection: Selection = BIGBENCH_LAYOUT
 ) -> Checkout | None:
     """Read a commit of a repository on this machine; None if the folder is none, or has no commit at all.
+
+    A partial clone may lack task definitions; they are missed only if ``definitions`` are asked for.
 
     Its objects are read where they are, through a bare repository of ours in the cache that knows nothing else of it.
     """
@@ -83,7 +87,7 @@ def from_clone(
         raise SourceError(
             f"{folder}: has no commit {ref!r}; expected one of those that `git branch -a` and `git tag` list there: give its name"
         )
-    checkout = _checkout(bare, commit, source=str(folder), selection=selection)
+    checkout = _checkout(bare, commit, source=str(folder), definitions=definitions, selection=selection)
     if ref is None:
         _warn_of_changes(folder, checkout, selection, since=repository.git_dir / "index")
     return checkout
@@ -113,7 +117,7 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path, selection: Selectio
         except plumbing.CommandError as err:
             raise FetchError(
                 f"{path}: the bundle cannot be unpacked ({err}); expected a whole one with all of its history, and room for it: "
-                + plumbing.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
+                + processes.cure(str(err), other="get it again, or make it anew with `git bundle create FILE HEAD`")
             ) from err
         heads: dict[str, str] = {}
         for object_id, _, name in (line.partition(" ") for line in found.split("\n")[:-1]):
@@ -154,13 +158,20 @@ def from_url(
     *,
     cache: Path,
     offline: bool,
+    definitions: bool,
     progress: Progress | None,
     selection: Selection = BIGBENCH_LAYOUT,
 ) -> Checkout:
-    """Fetch one commit's score and task files from a server into the cache, once; afterwards read them there."""
+    """Fetch one commit's score files, and task definitions if asked, from a server into the cache, once; afterwards read them there."""
     plain = redact(url)
-    key = hashlib.sha256(f"{plain}\0{ref or 'HEAD'}{selection.key}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    place = cache / f"git-{FORMAT}-{key}"
+
+    def kept_as(*more: str) -> Path:
+        name = "\0".join([plain, ref or "HEAD", *more, *selection.patterns]).encode("utf-8", "surrogateescape")
+        return cache / f"git-{FORMAT}-{hashlib.sha256(name).hexdigest()[:16]}"
+
+    # What was fetched with definitions serves without them too.
+    with_definitions = kept_as("definitions")
+    place = with_definitions if definitions or is_kept(with_definitions) else kept_as()
 
     def make(attempt: Path) -> None:
         if offline:
@@ -168,7 +179,7 @@ def from_url(
                 f"{plain}: {ref or 'HEAD'} is not in the cache {cache} (or damaged there) and offline work was asked for; "
                 "fetch it once without offline, or use a clone, bundle, folder or archive on this machine"
             )
-        _download(attempt, url, ref, selection, progress)
+        _download(attempt, url, ref, selection, progress, definitions=definitions)
 
     def open_kept(bare: Path) -> Checkout:
         commit = plumbing.resolve_commit(bare, "HEAD")
@@ -176,7 +187,9 @@ def from_url(
             raise IntegrityError(
                 f"{plain}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}: remove it and fetch again"
             )
-        return _checkout(bare, commit, source=plain, selection=selection)
+        checkout = _checkout(bare, commit, source=plain, definitions=definitions, selection=selection)
+        # Whatever earlier calls have fetched: the same call reads the same files.
+        return checkout if definitions else without_definitions(checkout)
 
     return _kept(place, make, open_kept)
 
@@ -206,11 +219,14 @@ def from_archive(
     return _kept(cache / f"archive-{FORMAT}-{key}", make, open_kept)
 
 
-def _download(repository: Path, url: str, ref: str | None, selection: Selection, progress: Progress | None) -> None:
+def _download(
+    repository: Path, url: str, ref: str | None, selection: Selection, progress: Progress | None, *, definitions: bool
+) -> None:
     """Fill an empty folder with a bare repository that holds one commit, its trees and the wanted files."""
     plumbing.make_bare(repository)
     commit = remote.fetch_commit(repository, url, ref, blobless=True, progress=progress)
-    wanted = sorted(set(_files(repository, commit, source=redact(url), selection=selection)[0].values()))
+    files = _files(repository, commit, source=redact(url), selection=selection)[0]
+    wanted = sorted({object_id for path, object_id in files.items() if definitions or is_result_path(path)})
     there = plumbing.object_sizes(repository, wanted)
     missing = [object_id for object_id in wanted if object_id not in there]
     if missing:
@@ -259,7 +275,8 @@ def _files(bare: Path, commit: str, *, source: str, selection: Selection) -> tup
             f"or lack them: make a full clone; else remove {bare} and fetch again"
         ) from err
     chosen, left_out = selection.choose(item.path for item in items)
-    skipped = [Skipped(path, OUTSIDE) for path in left_out]
+    check_count(len(chosen), where=f"{source} at {commit}")
+    skipped = [Skipped(path, reason) for path, reason in left_out.items()]
     files: dict[str, str] = {}
     for item in items:
         if item.mode == "120000" and item.path.rpartition("/")[2] == "results":
@@ -283,8 +300,8 @@ def _files(bare: Path, commit: str, *, source: str, selection: Selection) -> tup
     return files, sorted(skipped)
 
 
-def _checkout(bare: Path, commit: str, *, source: str, selection: Selection) -> Checkout:
-    """List the entries of a commit in a bare repository of ours; every one must be there."""
+def _checkout(bare: Path, commit: str, *, source: str, selection: Selection, definitions: bool = False) -> Checkout:
+    """List the entries of a commit in a bare repository of ours; every one must be there, a task definition only if asked for."""
     files, skipped = _files(bare, commit, source=source, selection=selection)
     try:
         sizes = plumbing.object_sizes(bare, list(files.values()))
@@ -293,14 +310,22 @@ def _checkout(bare: Path, commit: str, *, source: str, selection: Selection) -> 
             f"{source} at {commit}: its files cannot be looked at ({err}); expected whole objects, and they are damaged (see "
             f"`git fsck` there): make a full clone; else remove {bare} and fetch again"
         ) from err
-    missing = sorted(path for path, object_id in files.items() if object_id not in sizes)
+    absent = [path for path, object_id in files.items() if object_id not in sizes]
+    missing = sorted(path for path in absent if definitions or is_result_path(path))
     if missing:
         raise FetchError(
             f"{source} at {commit}: {len(missing)} of {len(files)} files are not in this repository or damaged there, first "
             f"{missing[0]!r} (a partial clone leaves them on its server); fetch from the server's URL, or make a full clone"
         )
-    entries = tuple(Entry(path, files[path], sizes[files[path]]) for path in sorted(files))
-    return Checkout(source=source, root=bare, commit=commit, entries=entries, skipped=tuple(skipped))
+    entries = tuple(Entry(path, files[path], sizes[files[path]]) for path in sorted(files) if files[path] in sizes)
+    return Checkout(
+        source=source,
+        root=bare,
+        commit=commit,
+        entries=entries,
+        skipped=tuple(skipped),
+        definitions_left_out=len(absent),
+    )
 
 
 def _warn_of_changes(folder: Path, checkout: Checkout, selection: Selection, *, since: Path) -> None:

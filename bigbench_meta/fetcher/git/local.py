@@ -1,7 +1,8 @@
 """Repositories on this machine that are not ours: where their objects and refs are, without running git in them.
 
 A repository that came in an archive or a shared folder is as untrusted as a server. Git started inside it would obey
-its configuration; reading ``HEAD``, ``packed-refs`` and the refs as the plain text files they are obeys nothing.
+its configuration; reading ``HEAD``, ``packed-refs`` and the refs as the plain text files they are obeys nothing. No link
+is followed on the way to them, and no message quotes what is not known to be a ref: it could be the content of any file.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def find(folder: Path) -> LocalRepository | None:
         if not (git_dir / "HEAD").is_file():
             return None
         common = git_dir / "commondir"
-        common_dir = git_dir / _start_of(common, _MAX_PATH).strip() if common.is_file() else git_dir
+        common_dir = git_dir / _start_of(common, _MAX_PATH).strip() if _is_plain(common) else git_dir
         if not ((common_dir / "objects").is_dir() and (common_dir / "refs").is_dir()):
             return None
         return LocalRepository(git_dir.resolve(), common_dir.resolve())
@@ -96,7 +97,7 @@ def branches(repository: LocalRepository) -> set[str]:
         file.relative_to(repository.common_dir).as_posix()
         for kind in ("heads", "tags")
         for file in (repository.common_dir / "refs" / kind).rglob("*")
-        if file.is_file()
+        if _is_plain(file)
     }
     return loose | set(_packed_refs(repository.common_dir / "packed-refs"))
 
@@ -105,8 +106,8 @@ def _follow(repository: LocalRepository, name: str, packed: dict[str, str]) -> s
     for _ in range(_MAX_LINKS):
         if not _PLAIN_REF.fullmatch(name) or any(part in {"", ".", ".."} for part in name.split("/")):
             return None
-        loose = _text_of(repository.git_dir / name)
-        loose = _text_of(repository.common_dir / name) if loose is None else loose
+        loose = _loose(repository.git_dir, name)
+        loose = _loose(repository.common_dir, name) if loose is None else loose
         text = packed.get(name) if loose is None else loose
         if text is None or OBJECT_ID.fullmatch(text):
             return text
@@ -114,15 +115,22 @@ def _follow(repository: LocalRepository, name: str, packed: dict[str, str]) -> s
             if name == "HEAD" or name.startswith("refs/"):  # beside those lie other files, such as `config`
                 raise SourceError(
                     f"{repository.common_dir}: its {name} is damaged; expected an object id or `ref: refs/...`, got "
-                    f"{shown(text[:60])}: see `git fsck` there, or give a full commit id as ref"
+                    f"{len(text)} characters of something else: see `git fsck` there, or give a full commit id as ref"
                 )
             return None
         name = text.removeprefix("ref:").strip()
     return None
 
 
-def _text_of(file: Path) -> str | None:
-    """Content of a loose ref; None if it is no regular file. Of a link only its text counts: it could lead anywhere."""
+def _loose(root: Path, name: str) -> str | None:
+    """Content of the file of a ref; None if it is no regular file. Of a link only its text counts: it could lead anywhere."""
+    file = root / name
+    link = _first_link(root, file.relative_to(root))
+    if link is not None:
+        raise SourceError(
+            f"{link}: is a link where a repository keeps its refs, and is not followed; expected a folder of refs: give a "
+            "full commit id as ref, or make a clone of the repository and use that"
+        )
     if file.is_symlink():
         target = str(file.readlink())
         return f"ref: {target}" if target.startswith("refs/") else None  # how git once wrote symbolic refs
@@ -131,13 +139,23 @@ def _text_of(file: Path) -> str | None:
     return _start_of(file, _MAX_PATH).strip()  # no ref is longer
 
 
+def _first_link(root: Path, below: Path) -> Path | None:
+    """The first folder on the way from a root to a file below it that is a link, or None."""
+    return next((root / part for part in reversed(below.parents) if part.parts and (root / part).is_symlink()), None)
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether a file is a regular one and not a link to one."""
+    return file.is_file() and not file.is_symlink()
+
+
 def _start_of(file: Path, size: int) -> str:
     with file.open("rb") as stream:
         return stream.read(size).decode("utf-8", "surrogateescape")
 
 
 def _packed_refs(file: Path) -> dict[str, str]:
-    if file.is_symlink() or not file.is_file():
+    if not _is_plain(file):
         return {}
     text = _start_of(file, _MAX_TEXT + 1)
     if len(text) > _MAX_TEXT:
@@ -151,7 +169,7 @@ def _packed_refs(file: Path) -> dict[str, str]:
             continue
         if not (OBJECT_ID.fullmatch(object_id) and name):
             raise SourceError(
-                f"{file}: line {number} is damaged; expected an object id and the name of a ref, got {shown(line[:60])}: "
+                f"{file}: line {number} is damaged; expected an object id and the name of a ref: "
                 "see `git fsck` there, or fetch from another copy"
             )
         refs[name] = object_id

@@ -56,6 +56,13 @@ def check_objects(objects: Path) -> None:
 
 def _checked(objects: str) -> list[str]:
     """Check one object folder; returns those that it borrows from and that are there."""
+    lists = os.path.join(objects, "info")  # noqa: PTH118
+    link = next((path for path in (lists, os.path.join(lists, "alternates")) if os.path.islink(path)), None)  # noqa: PTH114, PTH118
+    if link is not None:  # git quotes lines of that file
+        raise SourceError(
+            f"{link}: is a link where git looks for folders to borrow objects from, and is not followed; expected a file of "
+            "the repository: make a full clone of it and use that"
+        )
     with os.scandir(objects) as found:
         folders = [folder.path for folder in found if _OPENED.fullmatch(folder.name) and folder.is_dir()]
     for folder in folders:
@@ -66,7 +73,7 @@ def _checked(objects: str) -> list[str]:
                         f"{file.path}: is a pipe, socket or device where git keeps objects, and would keep it waiting; "
                         "expected regular files: check where this repository comes from"
                     )
-    borrowed = [os.path.join(objects, folder) for folder in _alternates(os.path.join(objects, "info/alternates"))]  # noqa: PTH118
+    borrowed = [os.path.join(objects, folder) for folder in _alternates(os.path.join(lists, "alternates"))]  # noqa: PTH118
     return [folder for folder in borrowed if os.path.isdir(folder)]  # noqa: PTH112 - a path of any bytes
 
 

@@ -5,26 +5,20 @@ reached through an alternates file, so its configuration, hooks, attributes and 
 ignores the system's and the user's git configuration, and asks nobody for a password.
 
 Plumbing is started directly rather than through GitPython: that import takes longer than reading ten thousand score
-files, and it cannot take variables such as ``GIT_DIR`` out of the environment. What talks to a server is in `gitremote`.
+files, and it cannot take variables such as ``GIT_DIR`` out of the environment. What talks to a server is in `remote`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
-from functools import cache
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from bigbench_meta.errors import FetchError, IntegrityError
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+from bigbench_meta.fetcher.git import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +40,7 @@ SAFE_CONFIG = {
     "fetch.writeCommitGraph": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
-    # Packs are looked at through windows: fewer than git's own default, so that large repositories stay below MAX_MEMORY.
+    # Packs are looked at through windows: fewer than git's own default, so that large repositories stay below the limit.
     "core.packedGitWindowSize": "256m",
     "core.packedGitLimit": "1g",
     "transfer.bundleURI": "false",
@@ -57,23 +51,7 @@ SAFE_CONFIG = {
 # is below 200,000 objects, and git's own longest path is 4,096 bytes, most a hundred.
 MAX_FILES = 1_000_000
 MAX_LISTING_BYTES = 256 << 20
-# Of a git process, which holds trees, commits and lists of refs in memory whole: room for the windows above and twice
-# for the largest file that is read (1 GiB); and as many bytes in one file (a pack) as an archive may unpack to.
-MAX_MEMORY = 4 << 30
-MAX_FILE = 32 << 30
-_LIMITS = 'ulimit -v "$1" 2> /dev/null; ulimit -f "$2" 2> /dev/null; shift 2; exec "$@"'
-# Since this version git reads settings from the environment; without them ours would be ignored in silence.
-_OLDEST = (2, 31)
-_ANSWER_SECONDS = 30
 _WORDS = 1000  # bytes of git's words that a message quotes
-NO_GIT = "install git 2.39 or newer and make sure that it is on PATH"
-# What git or the system say where the machine, and not a source, is to blame, and what helps.
-_OF_THE_MACHINE = (
-    (r"Too many open files", "raise the limit of open files (ulimit -n)"),
-    (r"Resource temporarily unavailable", "end other processes, or raise their limit (ulimit -u)"),
-    (r"No space left|Disk quota exceeded|File too large|signal 25", "make room on the disk of the cache folder, or raise the limits of a file (ulimit -f, a quota)"),
-    (r"Cannot allocate memory|[Oo]ut of memory|died of signal 9", "make memory free, or raise its limit (ulimit -v)"),
-)  # fmt: skip
 
 
 class CommandError(FetchError):
@@ -167,63 +145,16 @@ def _config(id_length: int) -> bytes:
     return config.encode("ascii")
 
 
-def start(
+@contextmanager
+def started(
     repository: Path, arguments: Sequence[str], *, stdin: IO[bytes] | int, stderr: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    """Start a local git command that cannot reach any network, within the limits of memory and file size."""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a local git command within the block: it cannot reach any network, and ends with the block at the latest."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        return subprocess.Popen(
-            command(arguments),
-            env=inherited | environment(repository),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=1 << 20,
-            pipesize=1 << 20,  # room for many score files: both processes stay at work instead of taking turns
-        )
-    except OSError as err:
-        raise FetchError(f"git could not be started ({err.strerror}); {cure(str(err), other=NO_GIT)}") from err
-
-
-def command(arguments: Sequence[str], *, without: Sequence[str] = ()) -> list[str]:
-    """Return the command line of a git that is held to our limits of memory and file size, with some variables taken away.
-
-    A shell sets the limits and becomes git, so that they hold from its first step, and for what it starts.
-
-    Raises
-    ------
-    FetchError
-        If git is not there, or too old to take its settings from us.
-    """
-    git = _checked_git(os.environ.get("PATH", ""))
-    away = [word for name in without for word in ("-u", name)]
-    line = [*(["env", *away] if away else []), git, *arguments]
-    if not hasattr(resource, "RLIMIT_AS"):
-        return line
-    most = ((resource.RLIMIT_AS, MAX_MEMORY, 1024), (resource.RLIMIT_FSIZE, MAX_FILE, 512))
-    units = [str(_lower(resource.getrlimit(kind)[0], limit) // unit) for kind, limit, unit in most]
-    return ["/bin/sh", "-c", _LIMITS, "git", *units, *line]
-
-
-def _lower(present: int, ours: int) -> int:
-    return ours if present < 0 else min(present, ours)
-
-
-@cache
-def _checked_git(path: str) -> str:
-    """Look once whether git is on a search path and new enough."""
-    git = shutil.which("git", path=path)
-    if git is None:
-        raise FetchError(f"git was not found; {NO_GIT}")
-    try:
-        said = subprocess.run([git, "version"], capture_output=True, check=True, timeout=_ANSWER_SECONDS).stdout
-    except (OSError, subprocess.SubprocessError) as err:
-        raise FetchError(f"{git}: git could not be started ({err}); {cure(str(err), other=NO_GIT)}") from err
-    version = re.match(rb"git version ([0-9]+)\.([0-9]+)", said)
-    if version is None or (int(version[1]), int(version[2])) < _OLDEST:
-        raise FetchError(f"{git}: git is too old or none ({said[:60].decode(errors='replace').strip()!r}); {NO_GIT}")
-    return git
+    with processes.started(
+        arguments, variables=inherited | environment(repository), stdin=stdin, stderr=stderr
+    ) as process:
+        yield process
 
 
 def scratch() -> BinaryIO:
@@ -248,17 +179,11 @@ def run(repository: Path, *arguments: str, stdin: IO[bytes] | int = subprocess.D
     CommandError
         With git's own words, if it fails.
     """
-    with scratch() as errors:
-        process = start(repository, arguments, stdin=stdin, stderr=errors)
+    with scratch() as errors, started(repository, arguments, stdin=stdin, stderr=errors) as process:
         output, _ = process.communicate()
         if process.returncode:
             raise CommandError(words(errors) or f"git {arguments[0]}: status {process.returncode}")
     return output
-
-
-def cure(said: str, *, other: str) -> str:
-    """What to do about what git or the system said: about the machine if that is to blame, else ``other``."""
-    return next((help_ for pattern, help_ in _OF_THE_MACHINE if re.search(pattern, said, re.IGNORECASE)), other)
 
 
 def words(errors: IO[bytes]) -> str:
@@ -297,32 +222,23 @@ def list_tree(repository: Path, commit: str) -> list[TreeItem]:
 
 
 def _listing(repository: Path, commit: str) -> bytes:
-    with scratch() as errors:
-        process = start(
-            repository, ["ls-tree", "-r", "-z", "--full-tree", commit], stdin=subprocess.DEVNULL, stderr=errors
-        )
-        output = process.stdout
-        assert output is not None
-        try:
-            chunks: list[bytes] = []
-            files = size = 0
-            while chunk := output.read(1 << 20):
-                chunks.append(chunk)
-                files += chunk.count(b"\0")
-                size += len(chunk)
-                if files > MAX_FILES or size > MAX_LISTING_BYTES:
-                    raise FetchError(
-                        f"commit {commit} in {repository}: refused, it lists more than {MAX_FILES} files or "
-                        f"{MAX_LISTING_BYTES} bytes of names; expected a results repository, and this one is made to "
-                        "fill the memory: check where it comes from"
-                    )
-            status = process.wait()
-        finally:
-            process.kill()
-            process.wait()
-            output.close()
-        if status:
-            raise CommandError(words(errors) or f"git ls-tree: status {status}")
+    listing = ["ls-tree", "-r", "-z", "--full-tree", commit]
+    with scratch() as errors, started(repository, listing, stdin=subprocess.DEVNULL, stderr=errors) as process:
+        assert process.stdout is not None
+        chunks: list[bytes] = []
+        files = size = 0
+        while chunk := process.stdout.read(1 << 20):
+            chunks.append(chunk)
+            files += chunk.count(b"\0")
+            size += len(chunk)
+            if files > MAX_FILES or size > MAX_LISTING_BYTES:
+                raise FetchError(
+                    f"commit {commit} in {repository}: refused, it lists more than {MAX_FILES} files or "
+                    f"{MAX_LISTING_BYTES} bytes of names; expected a results repository, and this one is made to "
+                    "fill the memory: check where it comes from"
+                )
+        if process.wait():
+            raise CommandError(words(errors) or f"git ls-tree: status {process.returncode}")
     return b"".join(chunks)
 
 
@@ -344,28 +260,29 @@ def cat_file(repository: Path, ids: Sequence[str]) -> Iterator[bytes | None]:
     IntegrityError
         If git finds an object damaged or of another type.
     """
-    with id_list(ids) as listed, scratch() as errors:
-        process = start(repository, ["cat-file", "--batch", "--buffer"], stdin=listed, stderr=errors)
+    batch = ["cat-file", "--batch", "--buffer"]
+    with (
+        id_list(ids) as listed,
+        scratch() as errors,
+        started(repository, batch, stdin=listed, stderr=errors) as process,
+    ):
         output = process.stdout
         assert output is not None
-        try:
-            for object_id in ids:
-                header = output.readline().split()
-                if header[1:] == [b"missing"]:
-                    yield None
-                    continue
-                content = output.read(int(header[2])) if header[1:2] == [b"blob"] and len(header) == 3 else b""
-                if len(header) != 3 or len(content) != int(header[2]) or output.read(1) != b"\n":
-                    said = words(errors) or f"it answered {b' '.join(header)!r}"
-                    raise IntegrityError(
-                        f"{repository}: object {object_id} cannot be read as a file ({said}); "
-                        "the repository is damaged: remove that folder and fetch again"
-                    )
-                yield content
-        finally:
-            process.kill()
-            output.close()
-            process.wait()
+        for object_id in ids:
+            header = output.readline().split()
+            if header[1:] == [b"missing"]:
+                yield None
+                continue
+            content = output.read(int(header[2])) if header[1:2] == [b"blob"] and len(header) == 3 else b""
+            if len(header) != 3 or len(content) != int(header[2]) or output.read(1) != b"\n":
+                said = words(errors) or f"it answered {b' '.join(header)!r}"
+                raise IntegrityError(
+                    f"{repository}: object {object_id} cannot be read as a file ({said}); "
+                    "the repository is damaged: remove that folder and fetch again"
+                )
+            yield content
+        output.close()
+        process.wait()
 
 
 def id_list(ids: Sequence[str]) -> BinaryIO:

@@ -9,26 +9,26 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import threading
 import time
 from collections import deque
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self
 
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher.addresses import protocol, redact
-from bigbench_meta.fetcher.git.plumbing import (
+from bigbench_meta.fetcher.git.plumbing import OBJECT_ID, environment, id_list, resolve_commit, write_config
+from bigbench_meta.fetcher.git.processes import (
     MAX_FILE,
     MAX_MEMORY,
+    MAX_SECONDS,
     NO_GIT,
-    OBJECT_ID,
     command,
     cure,
-    environment,
-    id_list,
-    resolve_commit,
-    write_config,
+    end,
+    inherited,
+    kill,
+    pipe_of_ours,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ STALL_SECONDS = 120.0
 # Words of the server alone, while nothing is counted up: what a large repository takes to enumerate, many times over.
 CHAT_SECONDS = 1200.0
 MAX_CHAT = 16 << 20  # bytes; git's own progress is about 100 kB
-# Of one request: the wanted files of all of BIG-bench, packed, at 5 kB a second.
-MAX_SECONDS = 6 * 3600.0
 _KEPT_LINES = 200  # of what git and the server say, the last
 _TARGET = "refs/fetched/target"  # below refs/heads git refuses annotated tags
 _FETCH = (
@@ -133,52 +131,17 @@ def _talk(
     repository: Path, url: str, arguments: list[str], *, stdin: BinaryIO | None = None, progress: Progress | None
 ) -> str:
     """Run one git command that talks to a server; returns what git said on stderr, progress left out."""
-    wanted, unwanted = _environment(repository, url)
-    # GitPython passes the whole environment on, and to git some variables say something even if they are empty.
-    command_line = command(arguments, without=unwanted)
-    try:
-        from git import Git
-        from git.exc import GitCommandNotFound, UnsafeOptionError, UnsafeProtocolError
-    except ImportError as err:  # GitPython looks for git when imported
-        raise FetchError(f"git could not be started ({str(err).splitlines()[0]}); {NO_GIT}") from err
-    try:
-        Git.check_unsafe_protocols(url)
-        Git.check_unsafe_options(options=arguments, unsafe_options=_UNSAFE_OPTIONS)
-        process: Any = Git(repository).execute(
-            command_line,
-            istream=stdin,
-            as_process=True,
-            shell=False,
-            env=wanted,
-            start_new_session=True,  # its children can be ended with it, and none of them has a terminal to ask at
-        )
-    except (UnsafeProtocolError, UnsafeOptionError) as err:
-        raise SourceError(
-            f"source {redact(url)!r}: refused by GitPython ({redact(str(err))}); expected a plain address: check it"
-        ) from err
-    except (GitCommandNotFound, OSError) as err:
-        said = " ".join(redact(str(err)).split())
-        raise FetchError(f"git could not be started ({said}); {cure(said, other=NO_GIT)}") from err
-    child: subprocess.Popen[bytes] = process.proc
     lines: deque[str] = deque(maxlen=_KEPT_LINES)
-    watch = _Watch(child)
-    try:
-        with watch:
-            for line in _lines(child.stderr, watch):
-                counted = _COUNTED.match(line)
-                if counted is None:
-                    lines.append(line)
-                else:
-                    watch.counted(line)
-                    if progress is not None:
-                        progress(int(counted[2]), int(counted[3]), counted[1].lower())
-            status = child.wait()
-    finally:
-        _kill(child)
-        child.wait()
-        for stream in (child.stdout, child.stderr):
-            if stream is not None:
-                stream.close()
+    with _started(repository, url, arguments, stdin=stdin) as child, _Watch(child) as watch:
+        for line in _lines(child.stderr, watch):
+            counted = _COUNTED.match(line)
+            if counted is None:
+                lines.append(line)
+            else:
+                watch.counted(line)
+                if progress is not None:
+                    progress(int(counted[2]), int(counted[3]), counted[1].lower())
+        status = child.wait()
     said = redact("\n".join(line for line in lines if line.strip()))
     # A filtered fetch makes the server a "promisor": git would ask it again for every file that was left out.
     write_config(repository)
@@ -191,11 +154,55 @@ def _talk(
     return said
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its children, one of which may hold the line to the server; no effect if it has ended."""
-    if child.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):  # gone, or (macOS) about to be
-            os.killpg(child.pid, signal.SIGKILL)
+@contextmanager
+def _started(
+    repository: Path, url: str, arguments: list[str], *, stdin: BinaryIO | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a git that talks to a server within the block; what still runs of it at the end of the block is killed."""
+    wanted, unwanted = _environment(repository, url)
+    with ExitStack() as stack:
+        try:
+            pipe = stack.enter_context(pipe_of_ours())
+            # GitPython passes the whole environment on, and to git some variables say something even if they are empty.
+            line = command(arguments, pipe=pipe, without=unwanted)
+            with _without_variables_of_git():  # it runs `git version` when imported
+                from git import Git
+                from git.exc import GitCommandNotFound, UnsafeOptionError, UnsafeProtocolError
+        except ImportError as err:  # GitPython looks for git when imported
+            raise FetchError(f"git could not be started ({str(err).splitlines()[0]}); {NO_GIT}") from err
+        try:
+            Git.check_unsafe_protocols(url)
+            Git.check_unsafe_options(options=arguments, unsafe_options=_UNSAFE_OPTIONS)
+            process: Any = Git(repository).execute(
+                line,
+                istream=stdin,
+                as_process=True,
+                shell=False,
+                env=wanted,
+                pass_fds=inherited(pipe),
+                start_new_session=True,  # its children can be ended with it, and none of them has a terminal to ask at
+            )
+        except (UnsafeProtocolError, UnsafeOptionError) as err:
+            raise SourceError(
+                f"source {redact(url)!r}: refused by GitPython ({redact(str(err))}); expected a plain address: check it"
+            ) from err
+        except (GitCommandNotFound, OSError) as err:
+            said = " ".join(redact(str(err)).split())
+            raise FetchError(f"git could not be started ({said}); {cure(said, other=NO_GIT)}") from err
+        try:
+            yield process.proc
+        finally:
+            end(process.proc)
+
+
+@contextmanager
+def _without_variables_of_git() -> Iterator[None]:
+    """Take git's variables out of the environment within the block: one of them lets git write a trace to any file."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GIT_")}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _environment(repository: Path, url: str) -> tuple[dict[str, str], list[str]]:
@@ -272,11 +279,12 @@ class _Watch:
         while not self._over.wait(min(0.5, STALL_SECONDS / 4)):
             self.verdict = self._found()
             if self.verdict:
-                _kill(self._process)
+                kill(self._process)
                 return
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

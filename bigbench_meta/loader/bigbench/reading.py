@@ -41,7 +41,7 @@ def read_score_files(checkout: Checkout, entries: Sequence[Entry], *, processes:
         processes = processes_for(_work(entries))
     reader = replace(checkout, entries=())  # a process needs no list but that of its own files
     columns, *others = run_jobs(
-        _read_job, [(reader, share) for share in _shares(entries, processes)], workers=processes
+        _read_job, [(reader, share) for share in _shares(entries, processes)], workers=processes, local=True
     )
     for more in others:
         _join(columns, more)

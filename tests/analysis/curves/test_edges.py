@@ -10,10 +10,10 @@ import pytest
 from test_emergence import frame_of
 
 from bigbench_meta.analysis.curves.items import ItemTable
-from bigbench_meta.analysis.curves.montecarlo import sequential_pvalue
+from bigbench_meta.analysis.curves.montecarlo import sequential_pvalues
 from bigbench_meta.analysis.curves.prepare import prepare_curves
 from bigbench_meta.analysis.findings import claims_sentences
-from bigbench_meta.analysis.pipeline import Choices, infer_curves, most_draws
+from bigbench_meta.analysis.pipeline import Choices, infer_curves
 from bigbench_meta.analysis.tasks.agreement import _agreement, bootstrap_interval, cohen_kappa, roc_area
 from bigbench_meta.analysis.tasks.common_shift import _residual
 from bigbench_meta.analysis.tasks.sentences import swap_sentences
@@ -69,14 +69,19 @@ def test_sentences_without_rows():
 
 def test_p_value_of_nothing():
     """An undefined statistic has no p-value and makes no draw; draws stop when they are used up."""
-    undefined = sequential_pvalue(np.nan, np.zeros, draws=99)
+    (undefined,) = sequential_pvalues(np.array([np.nan]), lambda at, size: np.zeros((len(at), size)), draws=99)
     assert math.isnan(undefined.p)
+    assert math.isnan(undefined.error)
     assert undefined.draws == 0
     made = []
-    found = sequential_pvalue(1.0, lambda size: made.append(size) or np.zeros(size), draws=20)
+    (found,) = sequential_pvalues(
+        np.array([1.0]), lambda at, size: made.append(size) or np.zeros((len(at), size)), draws=20
+    )
     assert (found.p, found.draws, sum(made)) == (1 / 21, 20, 20)
     # ties count: all draws equal the observation
-    assert sequential_pvalue(1.0, np.ones, draws=99).p == 1.0
+    assert sequential_pvalues(np.ones(1), lambda at, size: np.ones((len(at), size)), draws=99)[0].p == 1.0
+    # nothing is smaller than the least value: p = 1 without a draw
+    assert sequential_pvalues(np.zeros(1), lambda at, size: 1 / 0, draws=99, least=0.0)[0].p == 1.0
 
 
 def test_agreement_measures_at_their_edges():
@@ -134,8 +139,10 @@ def test_items_that_are_none(frame, message):
 def test_why_a_curve_is_not_tested():
     """Each reason in its words; the first that applies."""
     scores = {
-        name: [0.1, 0.2, 0.3, 0.5, 0.6] for name in ("derived", "short", "unplaced", "unknown", "fine", "missing")
+        name: [0.1, 0.2, 0.3, 0.5, 0.6]
+        for name in ("derived", "short", "unplaced", "unknown", "fine", "missing", "large", "limit")
     }
+    scores["large"], scores["limit"] = [0.1, 0.2, -1.1e100, 0.5, 0.6], [0.1, 0.2, -1e100, 0.5, 0.6]
     frame = frame_of(scores).astype({"score": float})
     frame.loc[frame["subtask"] == "derived", "metric"] = "normalized_aggregate_score"
     frame.loc[frame["subtask"] == "unknown", "metric"] = "homemade"
@@ -149,6 +156,8 @@ def test_why_a_curve_is_not_tested():
         "short": "too few scales",
         "unplaced": "missing values",
         "missing": "missing values",
+        "large": "scores too large",
+        "limit": "",
         "unknown": "direction of the metric unknown",
         "fine": "",
     }
@@ -178,10 +187,3 @@ def test_too_few_draws_and_empty_tables():
         infer_curves(frame, rng=np.random.default_rng(0), choices=Choices(metrics(), draws=18))
     with pytest.raises(AnalysisError, match="there is no curve to analyse: the table of results is empty"):
         infer_curves(frame.iloc[:0], rng=np.random.default_rng(0), choices=Choices(metrics(), draws=19))
-
-
-def test_draws_of_small_p_values():
-    """So many that one finding among the tests could be declared, at most the limit, and none where few were asked for."""
-    assert most_draws(99, 16_000, limit=500) in {99, 500}
-    assert most_draws(999, 1) == 999
-    assert most_draws(999, 10**9, limit=5_000) == 5_000

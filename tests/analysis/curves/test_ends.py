@@ -9,26 +9,25 @@ import pandas as pd
 import pytest
 from test_emergence import frame_of
 
-from bigbench_meta.analysis import pipeline
 from bigbench_meta.analysis.curves import inference
+from bigbench_meta.analysis.curves.batch import batch_of, p_values
 from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.inference import (
     CurveJob,
-    RefineJob,
-    infer_curve,
-    refine_curve,
-    residual_of,
+    FurtherJob,
+    draw_tests_further,
+    infer_curves_together,
+    residuals,
     typical_curves,
 )
-from bigbench_meta.analysis.curves.intervals import Interval, implied_exponent, largest_jump, transition_width
+from bigbench_meta.analysis.curves.intervals import Interval, implied_exponents, largest_jumps, transition_widths
 from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.analysis.curves.laws import EXPONENT_TIMES_WIDTH, KINDS, dictionary, theory
-from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, sequential_pvalue
+from bigbench_meta.analysis.curves.montecarlo import PValue, Sampling, sequential_pvalues
 from bigbench_meta.analysis.curves.noise import Noise, Residual, pooled_overdispersion
-from bigbench_meta.analysis.curves.predictability import forecasts, laws_of
+from bigbench_meta.analysis.curves.predictability import forecasts, laws_of, surprise_null
 from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
-from bigbench_meta.analysis.curves.sharpness import flexible_fit, sharp_up_to, sharpness_sweep, sharpness_test
-from bigbench_meta.analysis.pipeline import Choices, infer_curves
+from bigbench_meta.analysis.curves.sharpness import flexible_fits, sharp_up_to, sharpness_null, sharpness_sweeps
 from bigbench_meta.analysis.tasks.length_law import _fit, effective_length, length_law
 from bigbench_meta.analysis.tasks.lengths import length_tests
 from bigbench_meta.facts.metrics import metrics
@@ -49,8 +48,8 @@ def item_noise(n_items: float) -> Noise:
 
 def interval_of(estimator, curve: Curve, noise: Noise) -> Interval:
     """One of the profile intervals over the whole dictionary."""
-    shapes = dictionary(curve.x)
-    return estimator(curve, fit=flexible_fit(curve, shapes=shapes, noise=noise), shapes=shapes, noise=noise)
+    batch = batch_of([curve], [noise])
+    return estimator(batch, fit=flexible_fits(batch))[0]
 
 
 STEP = [0.0] * 6 + [1.0] * 6
@@ -58,7 +57,7 @@ STEP = [0.0] * 6 + [1.0] * 6
 
 def test_a_step_has_no_exponent_but_a_lower_limit():
     """Scales a decade apart resolve widths down to 1.34 decades (exponent 1; 1.5 would be .89): a perfect step is steeper."""
-    found = interval_of(implied_exponent, curve_of(STEP), item_noise(1000))
+    found = interval_of(implied_exponents, curve_of(STEP), item_noise(1000))
     assert (found.low, found.reason) == (pytest.approx(1.0), "a step fits")
     assert math.isnan(found.estimate)
     assert math.isnan(found.high)
@@ -66,20 +65,20 @@ def test_a_step_has_no_exponent_but_a_lower_limit():
 
 def test_a_step_may_hide_the_whole_range():
     """On a perfect step from 0 to 1 a jump of the whole range is allowed: the limit is 1, and cannot be more."""
-    assert largest_jump(curve_of(STEP), shapes=dictionary(curve_of(STEP).x), noise=item_noise(1000)).high == 1.0
+    assert largest_jumps(batch_of([curve_of(STEP)], [item_noise(1000)]))[0].high == 1.0
 
 
 @pytest.mark.parametrize(("y", "n_items", "reason"), [(STEP, 60, "few items"), (STEP, 100, ""), (STEP[3:10], 60, "")])
 def test_width_on_few_items_is_marked(y, n_items, reason):
     """Fewer than 100 items on 8 scales or more say so; the width of a step is 0 to, next to it, 1.34 decades."""
-    found = interval_of(transition_width, curve_of(y, n_items=n_items), item_noise(n_items))
+    found = interval_of(transition_widths, curve_of(y, n_items=n_items), item_noise(n_items))
     assert found == (0.0, 0.0, pytest.approx(EXPONENT_TIMES_WIDTH), reason)
 
 
 def test_width_of_a_line_is_beyond_the_widest_curve():
     """A line nearly without noise excludes every curve: at least the widest one's 1.34 / .045 = 29.8 decades."""
     noise = Noise("constant", math.nan, np.array([1e-12]), np.ones(1))
-    found = interval_of(transition_width, curve_of(np.linspace(0.2, 0.8, 8)), noise)
+    found = interval_of(transition_widths, curve_of(np.linspace(0.2, 0.8, 8)), noise)
     assert (found.low, found.reason) == (pytest.approx(29.77, abs=0.01), "not saturated")
     assert math.isnan(found.estimate)
     assert math.isnan(found.high)
@@ -92,7 +91,7 @@ def test_steep_exponents_of_many_items_are_marked(n_items, reason):
     steep = (shapes.kinds == KINDS.index("theory")) & np.isclose(shapes.widths, EXPONENT_TIMES_WIDTH)
     rows = shapes.values[steep]  # noqa: PD011 - no frame
     found = interval_of(
-        implied_exponent, curve_of(rows[len(rows) // 2], n_items=n_items, apart=0.25), item_noise(n_items)
+        implied_exponents, curve_of(rows[len(rows) // 2], n_items=n_items, apart=0.25), item_noise(n_items)
     )
     assert (found.estimate, found.reason) == (pytest.approx(1.0), reason)
     assert 0.9 < found.low < 1.0 < found.high < 1.1
@@ -144,9 +143,9 @@ def test_laws_that_few_points_carry():
 
 def test_no_forecast_from_two_points():
     """Two of four scales held out leave two, too few for a line: no forecast; one held out gives the four rows and the total."""
-    curve, sampling = curve_of([0.1, 0.2, 0.3, 0.4]), Sampling(item_noise(1000), 19, 0)
-    assert forecasts(curve, sampling=sampling, held_out=(2,)) == []
-    rows = forecasts(curve, sampling=sampling, held_out=(1, 2))
+    batch, sampling = batch_of([curve_of([0.1, 0.2, 0.3, 0.4])], [item_noise(1000)]), Sampling(19, 0)
+    assert forecasts(batch, sampling=sampling, held_out=(2,)) == [[]]
+    (rows,) = forecasts(batch, sampling=sampling, held_out=(1, 2))
     assert [(row.held_out, row.law) for row in rows[:4]] == [
         (1, "line"), (1, "sigmoid"), (1, "theory"), (1, "all_laws"),
     ]  # fmt: skip
@@ -155,24 +154,29 @@ def test_no_forecast_from_two_points():
 
 
 def test_all_draws_are_made_where_none_exceeds():
-    """999 draws below the observation in three stages: p = 1 / 1000."""
+    """999 draws below the observation in three stages: p = 1 / 1000, and its error sqrt(.001 * .999 / 999)."""
     asked = []
-    found = sequential_pvalue(1.0, lambda size: asked.append(size) or np.zeros(size), draws=999)
-    assert (found, asked) == (PValue(0.001, 999), [39, 160, 800])
+    (found,) = sequential_pvalues(
+        np.ones(1), lambda at, size: asked.append(size) or np.zeros((len(at), size)), draws=999
+    )
+    assert (found, asked) == (PValue(0.001, 999, 0), [39, 160, 800])
+    assert found.error == pytest.approx(0.001)
+    # 1,001 further draws, three of them large: (3 + 1) / (2000 + 1)
+    assert found.more(3, 1001) == PValue(4 / 2001, 2000, 3)
 
 
 def test_a_test_without_a_value_is_not_swept():
     """Where sharpness has no p-value no bound is tried, and there is none up to which the curve is sharp."""
-    curve, undefined = curve_of([0.1, 0.2, 0.3, 0.4]), PValue(math.nan, 0)
-    sampling = Sampling(item_noise(1000), 19, 0)
-    sweep = sharpness_sweep(curve, shapes=dictionary(curve.x), sampling=sampling, at_default=undefined)
+    batch, undefined = batch_of([curve_of([0.1, 0.2, 0.3, 0.4])], [item_noise(1000)]), PValue(math.nan, 0)
+    (sweep,) = sharpness_sweeps(batch, sampling=Sampling(19, 0), at_default=[undefined])
     assert sweep == {0.34: undefined}
     assert math.isnan(sharp_up_to(sweep))
 
 
 def test_a_curve_that_leaves_nothing_tells_nothing_of_its_noise():
     """A constant share is fitted exactly: no residual and no degree of freedom, of 6 - 3 that it might have had."""
-    assert residual_of(curve_of([0.5] * 6, n_items=math.nan), kind="share", seed=1) == (
+    (found,) = residuals([curve_of([0.5] * 6, n_items=math.nan)], kind="share")
+    assert found == (
         "t", pytest.approx(math.nan, nan_ok=True), 0.0, 3.0, 0.0,
     )  # fmt: skip
 
@@ -214,57 +218,48 @@ def test_typical_curve_by_hand(monkeypatch):
 
 
 def test_only_the_named_tests_are_drawn_further():
-    """A p-value of 1/20 (19 draws) becomes 1/40 (39) for the test that is named; everything else stays as it was."""
+    """Of a step none of 19 draws is as large: p = 1/20; 20 more for the named tests make 1/40, the same again in one call."""
     noise = item_noise(1000)
-    job = CurveJob(curve_of(STEP), noise, None, Sampling(noise, 19, 0))
-    first = infer_curve(job)
-    assert (first.effects["p_trend"], first.effects["p_sharp"]) == (1 / 20, 1 / 20)
-    further = RefineJob(job.curve, noise, first, Sampling(noise, 39, 0), frozenset({"trend"}))
-    trend = refine_curve(further)
-    assert {name for name, value in trend.effects.items() if repr(value) != repr(first.effects[name])} == {"p_trend"}
-    assert trend.effects["p_trend"] == 1 / 40
-    assert (trend.forecasts, trend.sweep) == (first.forecasts, first.sweep)
-    sharp = refine_curve(further._replace(tests=frozenset({"sharp"})))
-    assert (sharp.effects["p_sharp"], sharp.effects["draws_sharp"], sharp.sweep[0.34]) == (
-        1 / 40,
-        39,
-        PValue(1 / 40, 39),
-    )
-    assert sharp.effects["p_trend"] == 1 / 20
-
-
-def test_progress_of_curves_that_are_drawn_further(monkeypatch):
-    """Of a step and a flat curve one goes on to 4 * 2 / .05 = 160 draws, and is told as one of one."""
-    monkeypatch.setattr(pipeline, "_MIN_TO_GO_ON", 19)
-    frame = frame_of({"step": STEP, "flat": [0.5] * 12}).assign(task=lambda table: table["subtask"])
-    items = pd.DataFrame({"task": ["step", "flat"], "n_items": 1000})
-    told = []
-    choices = Choices(metrics(), draws=19, items=items, workers=1, progress=lambda *now: told.append(now))
-    found = infer_curves(frame, rng=np.random.default_rng(0), choices=choices)
-    assert told == [(1, 2, "curves tested"), (2, 2, "curves tested"), (1, 1, "curves drawn further")]
-    p = found.curves.set_index(found.curves["task"].astype(str))["p_trend"]
-    assert (p["step"], p["flat"]) == (1 / 161, 1.0)
+    (first,) = infer_curves_together(CurveJob((curve_of(STEP),), (noise,), (None,), Sampling(19, 0)))
+    assert (first.tests["trend"].p, first.tests["sharp"].p) == (1 / 20, 1 / 20)
+    job = FurtherJob(curve_of(STEP), noise, {name: first.tests[name] for name in ("trend", "sharp")}, 39, 0, 1)
+    assert draw_tests_further(job) == {"trend": PValue(1 / 40, 39, 0), "sharp": PValue(1 / 40, 39, 0)}
 
 
 def test_side_questions_get_a_fifth_of_the_draws():
     """A step is sharp at the default bound with 1 / 1000, and against every other bound with 1 / 200, the least of 199."""
-    curve, sampling = curve_of([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]), Sampling(item_noise(1000), 999, 0)
-    shapes = dictionary(curve.x)
-    sharp = sharpness_test(curve, shapes=shapes, sampling=sampling)
-    sweep = sharpness_sweep(curve, shapes=shapes, sampling=sampling, at_default=sharp)
-    assert sweep[0.34] == PValue(0.001, 999)
+    batch, sampling = (
+        batch_of([curve_of([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0])], [item_noise(1000)]),
+        Sampling(999, 0),
+    )
+    sharp = p_values(batch, sharpness_null(batch), sampling=sampling)
+    (sweep,) = sharpness_sweeps(batch, sampling=sampling, at_default=sharp)
+    assert sweep[0.34] == PValue(0.001, 999, 0)
     steeper = [result for bound, result in sweep.items() if bound != 0.34]
     assert steeper
-    assert {result for result in steeper if result.p < 0.01} == {PValue(0.005, 199)}
+    assert {result for result in steeper if result.p < 0.01} == {PValue(0.005, 199, 0)}
 
 
 def test_a_law_that_foresees_the_score_ends_the_others_early():
     """The paper's own convex curve leaves the line (999 draws); once another law allows it the rest get 199 at most."""
     x = np.linspace(7, 11, 9)
     curve = curve_of(theory(x, exponent=0.3, x0=11.0), apart=0.5)
-    rows = {row.law: row for row in forecasts(curve, sampling=Sampling(item_noise(1000), 999, 0)) if row.held_out == 1}
+    (found,) = forecasts(batch_of([curve], [item_noise(1000)]), sampling=Sampling(999, 0))
+    rows = {row.law: row for row in found if row.held_out == 1}
     assert rows["line"].draws == 999
     assert rows["line"].p == 0.001
     assert rows["broken_power_law"].p > 0.02
     assert max(rows["sigmoid"].draws, rows["theory"].draws) <= 199
     assert rows["all_laws"].p == max(row.p for law, row in rows.items() if law != "all_laws")
+
+
+def test_the_papers_own_curve_is_no_surprise_and_a_late_step_is():
+    """Under its own null the convex law gives p > .1; a step of .4 at the last of 9 scales leaves no draw as large."""
+    x = np.linspace(7, 11, 9)
+    convex, late = theory(x, exponent=0.3, x0=11.0), np.where(np.arange(9) == 8, 0.65, 0.25)
+    batch = batch_of([curve_of(convex, apart=0.5), curve_of(late, apart=0.5)], [item_noise(1000)] * 2)
+    null = surprise_null(batch)
+    assert null is not None
+    foreseen, surprising = p_values(batch, null, sampling=Sampling(199, 0))
+    assert foreseen.p > 0.1
+    assert surprising.p == 1 / 200

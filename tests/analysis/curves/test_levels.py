@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bigbench_meta.analysis.curves.batch import batch_of, p_values
 from bigbench_meta.analysis.curves.inference import pool_noise
-from bigbench_meta.analysis.curves.laws import dictionary, theory
+from bigbench_meta.analysis.curves.laws import theory
 from bigbench_meta.analysis.curves.montecarlo import Sampling
 from bigbench_meta.analysis.curves.noise import Noise, beta_binomial
 from bigbench_meta.analysis.curves.prepare import prepare_curves
-from bigbench_meta.analysis.curves.sharpness import sharpness_test, trend_test
+from bigbench_meta.analysis.curves.sharpness import sharpness_null, trend_null
 from bigbench_meta.analysis.pipeline import Choices, infer_curves
 from bigbench_meta.emergence.measures import score_rows
 from bigbench_meta.facts.metrics import metrics
@@ -92,12 +93,10 @@ def rejections(test: str, *, noise_of: Callable[[Noise], Noise] = lambda noise: 
     _, curves = prepare_curves(frame, items=items, registry=metrics())
     ((group, pooled),) = pool_noise(curves, seed=5).items()
     assert pooled is not None
-    sampling = Sampling(noise_of(pooled.noise(kind=group[1], n_items=200)), 39, 6)
-    shapes = dictionary(curves[0].x)
-    if test == "trend":
-        p = [trend_test(curve, shapes=shapes, sampling=sampling).pvalue.p for curve in curves]
-    else:
-        p = [sharpness_test(curve, shapes=shapes, sampling=sampling).p for curve in curves]
+    noise = noise_of(pooled.noise(kind=group[1], n_items=200))
+    together = batch_of(curves, [noise] * len(curves))
+    null = trend_null(together).null if test == "trend" else sharpness_null(together)
+    p = [found.p for found in p_values(together, null, sampling=Sampling(39, 6))]
     return int((np.array(p) <= 0.10).sum())
 
 

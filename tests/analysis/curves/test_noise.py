@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bigbench_meta.analysis.curves.items import ItemTable, on_grid
-from bigbench_meta.analysis.curves.noise import Noise, Residual, beta_binomial, pooled_overdispersion
+from bigbench_meta.analysis.curves.noise import Noise, Residual, beta_binomial, pooled_overdispersion, side_by_side
 from bigbench_meta.errors import AnalysisError
 
 
@@ -82,16 +82,18 @@ def test_subtasks_of_one_task_weigh_as_one() -> None:
 def test_scale_moves_from_the_family_to_the_curve() -> None:
     """With many degrees of freedom phi is the curve's own; with few it is the family's mean."""
     noise = Noise("items", 100, np.array([1.0, 10.0]), np.array([0.5, 0.5]))
-    assert float(noise.scale(np.array(1000.0), 100.0)) == pytest.approx(10.0, rel=1e-3)
-    assert float(noise.scale(np.array(100.0), 100.0)) == pytest.approx(1.0, rel=1e-3)
-    assert float(noise.scale(np.array(0.001), 0.001)) == pytest.approx(5.5, rel=0.01)
+    assert float(side_by_side([noise]).scale(np.array([1000.0]), 100.0)[0]) == pytest.approx(10.0, rel=1e-3)
+    assert float(side_by_side([noise]).scale(np.array([100.0]), 100.0)[0]) == pytest.approx(1.0, rel=1e-3)
+    assert float(side_by_side([noise]).scale(np.array([0.001]), 0.001)[0]) == pytest.approx(5.5, rel=0.01)
 
 
 def test_critical_square_is_chi_square_without_overdispersion() -> None:
     """With phi = 1 the 95% points are those of chi2 on one and two degrees of freedom (3.84, 5.99)."""
     noise = Noise("items", 100, np.ones(1), np.ones(1))
-    assert noise.critical_square(5.0, 9.0, 0.95) == pytest.approx(3.8415, abs=1e-3)
-    assert noise.critical_square(5.0, 9.0, 0.95, parameters=2) == pytest.approx(5.9915, abs=1e-3)
+    assert side_by_side([noise]).critical_square(np.array([5.0]), 9.0, 0.95)[0] == pytest.approx(3.8415, abs=1e-3)
+    assert side_by_side([noise]).critical_square(np.array([5.0]), 9.0, 0.95, parameters=2)[0] == pytest.approx(
+        5.9915, abs=1e-3
+    )
 
 
 def test_items_given_by_the_user_go_first() -> None:

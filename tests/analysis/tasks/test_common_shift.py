@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.tasks.common_shift import _residual, _shift_rows, common_shift, with_shift
+from bigbench_meta.analysis.tasks.common_shift import _residual, _shift_rows, common_shift, correlations, shift_profiles
 
 X = np.log10([2e6, 16e6, 53e6, 125e6, 244e6, 422e6, 1e9, 2e9, 4e9, 8e9, 27e9, 128e9])
 
@@ -36,32 +36,6 @@ def simulated(rng, *, shift=0.0, tasks=40):
     return rng.binomial(200, mean) / 200
 
 
-def test_intervals_are_widened_about_the_estimate_on_the_log_scale():
-    """Each family its own factor, claims the largest of a claimed family; no odds ratio, limit or factor: nothing else moves."""
-    shift = pd.DataFrame(
-        {
-            "family": ["F", "F, 3 shots", "G", "BIG-G T=0", "BIG-G T=1"],
-            "where": "all scales",
-            "interval_factor": [2.0, 3.0, np.nan, 1.5, 2.5],
-        }
-    )
-    rows = [
-        ("curves", "F, 0 shots, E > 5: between tasks", "conditional odds ratio", 4.0, 2.0, 8.0, 1.0, 16.0),
-        ("curves", "F, 3 shots, 0 shots, E > 5: between tasks", "Mantel-Haenszel odds ratio", 4.0, 2.0, 8.0, 0.5, 32.0),
-        ("curves", "G, 0 shots, E > 5: between tasks", "conditional odds ratio", 4.0, 2.0, 8.0, np.nan, np.nan),
-        ("curves", "F, -1 shots, E > 5: permuted", "effective number of metrics", 4.0, 2.0, 8.0, np.nan, np.nan),
-        ("claims", "claimed against all other tasks", "conditional odds ratio", 4.0, 2.0, np.nan, 2**-0.5, np.nan),
-    ]
-    names = ["source", "comparison", "effect", "estimate", "low", "high", "expected_low", "expected_high"]
-    table = pd.DataFrame(rows, columns=names)
-    found = with_shift(table, shift)
-    assert found["shift_factor"].tolist() == pytest.approx([2.0, 3.0, np.nan, np.nan, 2.5], nan_ok=True)
-    for end in ("low", "high"):
-        assert found[f"{end}_with_shift"].tolist() == pytest.approx(found[f"expected_{end}"].tolist(), nan_ok=True)
-    assert found[names].equals(table)
-    assert with_shift(table, shift.iloc[:3])["shift_factor"].isna().tolist() == [False, False, True, True, True]
-
-
 def test_independent_tasks_hold_the_level():
     """Without a common shift both tests reject at 5% at most 5% of the time (600 tables, 3 standard errors)."""
     rng = np.random.default_rng(1)
@@ -76,7 +50,7 @@ def test_independent_tasks_hold_the_level():
 def test_a_shifted_model_is_found_and_named():
     """A model 0.04 too good on every task is found, at its own scale and with its sign."""
     rng = np.random.default_rng(2)
-    table = common_shift(results(simulated(rng, shift=0.04)), rng=rng, draws=999)
+    table = common_shift(shift_profiles(results(simulated(rng, shift=0.04))), rng=rng, draws=999)
     assert table["p_value"].iloc[0] == 0.001
     worst = table.iloc[1:].sort_values("p_value").iloc[0]
     assert worst["scale"] == pytest.approx(4e9)
@@ -85,12 +59,11 @@ def test_a_shifted_model_is_found_and_named():
 
 
 def test_identical_tasks_are_worth_one():
-    """Forty copies of one noisy curve: correlation 1, one effective task, intervals sqrt(40) times too narrow."""
+    """Forty copies of one noisy curve: correlation 1, one effective task for a mean at one model."""
     one = simulated(np.random.default_rng(3), tasks=1)
-    table = common_shift(results(np.repeat(one, 40, axis=0)), rng=np.random.default_rng(0), draws=99)
+    table = common_shift(shift_profiles(results(np.repeat(one, 40, axis=0))), rng=np.random.default_rng(0), draws=99)
     assert table["mean_correlation"].iloc[0] == pytest.approx(1.0)
     assert table["effective_tasks"].iloc[0] == pytest.approx(1.0)
-    assert table["interval_factor"].iloc[0] == pytest.approx(np.sqrt(40))
 
 
 def test_parabolas_and_incomplete_curves_are_held_out():
@@ -98,7 +71,7 @@ def test_parabolas_and_incomplete_curves_are_held_out():
     scores = simulated(np.random.default_rng(4), tasks=10)
     scores[0] = 0.1 + 0.02 * X + 0.001 * X**2
     scores[1, 3] = np.nan
-    table = common_shift(results(scores), rng=np.random.default_rng(0), draws=99)
+    table = common_shift(shift_profiles(results(scores)), rng=np.random.default_rng(0), draws=99)
     assert (table["n_tasks"].iloc[0], table["held_out"].iloc[0]) == (8, 2)
 
 
@@ -106,7 +79,7 @@ def test_lower_is_better_is_turned():
     """A Brier score that is too low at one model reads as a model that is too good."""
     rng = np.random.default_rng(5)
     brier = results(1 - simulated(rng, shift=0.05), metric="calibration_multiple_choice_brier_score")
-    table = common_shift(brier, rng=rng, draws=199)
+    table = common_shift(shift_profiles(brier), rng=rng, draws=199)
     assert table.set_index("scale")["mean_residual"].iloc[9] > 0
 
 
@@ -114,6 +87,31 @@ def test_lower_is_better_is_turned():
 def test_too_little_is_refused_with_a_reason(tasks, scales, reason):
     """Few scales or few tasks give one row without a p-value."""
     scores = simulated(np.random.default_rng(6), tasks=tasks)[:, :scales]
-    table = common_shift(results(scores), rng=np.random.default_rng(0), draws=99)
+    table = common_shift(shift_profiles(results(scores)), rng=np.random.default_rng(0), draws=99)
     assert table["reason"].tolist() == [reason]
     assert table["p_value"].isna().all()
+
+
+def test_correlations_by_hand():
+    """Equal within the first (1), opposite within the second (-1), half between: u, u against (u + v) and its mirror."""
+    u = np.array([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [-0.6, -0.8], [0.6, 0.8]])
+    inside = np.array([True, True, False, False, False])
+    # Second: products -1, 1, -1 over the three pairs; between: .6, -.6, .6 twice over six pairs.
+    assert correlations(u, inside) == pytest.approx((1.0, -1 / 3, 0.2))
+    assert np.isnan(correlations(u[:2], np.array([True, False]))[0])
+
+
+def test_a_bend_that_claimed_tasks_share_is_found():
+    """Twenty of forty tasks bend up at the two largest models: their correlation exceeds the others', p at its smallest."""
+    rng = np.random.default_rng(7)
+    scores = simulated(rng)
+    scores[:20, 10:] = np.minimum(scores[:20, 10:] + 0.15, 1.0)
+    profiles = shift_profiles(results(scores))
+    claimed = [f"t{i:03d}" for i in range(20)]
+    table = common_shift(profiles, claimed=claimed, rng=rng, draws=199)
+    row = table[table["group"] == "claimed emergent"].iloc[0]
+    assert row["p_value"] == 0.005
+    assert row["mean_correlation"] > 0.2
+    assert abs(row["correlation_others"]) < 0.1
+    nobody = common_shift(profiles, claimed=claimed[:5], rng=rng, draws=19)
+    assert not (nobody["group"] == "claimed emergent").any()  # five tasks are too few for a group

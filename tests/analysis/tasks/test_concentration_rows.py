@@ -47,6 +47,8 @@ def test_comparison_without_strata():
         "base": 18,
         "share_cases": 5 / 8,
         "share_base": 7 / 18,
+        "effective_in": 7.0,
+        "effective_out": 11.0,
     }
     assert sample == counts | {
         "effect": "sample odds ratio", "estimate": 5 * 8 / (3 * 2), "method": "ad / bc", "n": 18, "n_strata": 1, "reason": "",
@@ -86,6 +88,10 @@ def test_comparison_within_strata():
         (pooled, mantel_haenszel(tables, level=0.8), "Mantel-Haenszel odds ratio", "Cochran-Mantel-Haenszel"),
         (exact, conditional_odds_ratio(tables, level=0.8), "conditional odds ratio", "exact, twice the smaller tail"),
     ):
+        # Weights 7 * 11 / 18 and 10 * 8 / 18: sum(w)^2 / sum(w^2 / n) inside and outside.
+        assert (row.pop("effective_in"), row.pop("effective_out")) == pytest.approx(
+            (157**2 / (77**2 / 7 + 80**2 / 10), 157**2 / (77**2 / 11 + 80**2 / 8))
+        )
         assert row == {
             "strata": "kind x half", "cases_in": 9, "cases": 13, "base_in": 17, "base": 36, "share_cases": 9 / 13,
             "share_base": 17 / 36, "effect": effect, "estimate": theirs.estimate, "low": theirs.low, "high": theirs.high,
@@ -308,6 +314,12 @@ def test_rows_of_the_claims():
         expected += [(against, metric, "", effect, inside, 4, base, 12, 0) for effect in (sample, exact)]
         expected += [(against, metric, "kind", effect, inside, 4, base, 12, 0) for effect in (pooled, exact)]
     columns = ["comparison", "metrics", "strata", "effect", "cases_in", "cases", "base_in", "base", "held_out"]
+    soft = table["comparison"].str.startswith("hard against soft")
+    # Two metrics against neither, one class against two and against all others, each plain, stratified and JSON only.
+    assert soft.sum() == 4 * 3 * 2
+    # Three tasks on exact match and five on neither metric, of which three and one are JSON; the four others are held out.
+    assert set(table.loc[soft & (table["metrics"] == "exact_str_match"), "base"]) == {8, 4}
+    table = table[~soft]
     found = list(table[columns].itertuples(index=False, name=None))
     assert found[:-2] == expected
     top, number = found[-2:]
@@ -364,6 +376,12 @@ def test_rows_of_measured_curves():
     title = "F, 2 shots, E > M - 1"  # 1 and 2 shots have eight tasks each: the larger
     rest = table.iloc[1:]
     assert set(rest["held_out"]) == {0}
+    # Hard against soft: two metrics and the discontinuous class, plain and within strata; nothing is on exact match.
+    soft = rest["comparison"].str.endswith("hard against soft")
+    assert soft.sum() == 3 * 2 * 2
+    assert set(rest.loc[soft & (rest["metrics"] == "exact_str_match"), "base"]) == {0}
+    assert rest.loc[soft, "q_value"].isna().all()
+    rest = rest[~soft]
     pooled, sample, exact = "Mantel-Haenszel odds ratio", "sample odds ratio", "conditional odds ratio"
     discontinuous, between = "all discontinuous metrics", f"{title}: between tasks, preferred metric"
     within = f"{title}: within tasks, all metrics"

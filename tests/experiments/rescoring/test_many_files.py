@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bigbench_meta.cluster import on_cluster
 from bigbench_meta.errors import IntegrityError, SourceError
 from bigbench_meta.experiments.rescoring import many_files as rescoring_parts
-from bigbench_meta.experiments.rescoring.cluster import on_scheduler
 from bigbench_meta.experiments.rescoring.many_files import rescore_parts
 from bigbench_meta.experiments.rescoring.scoring import Settings, combine, unique_files
 from bigbench_meta.jobs.experiments import write_rescored
@@ -91,7 +91,7 @@ def test_a_failure_leaves_no_folder(tmp_path, monkeypatch):
 
 def test_no_scheduler(tmp_path):
     """An address where no scheduler can be is refused with an example of one."""
-    with pytest.raises(SourceError, match="no Dask scheduler at nowhere://x"), on_scheduler("nowhere://x"):
+    with pytest.raises(SourceError, match="no Dask scheduler at nowhere://x"), on_cluster("nowhere://x"):
         pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import lzma
 import math
@@ -12,6 +13,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ from bigbench_meta.errors import AnalysisError, LoadError
 from bigbench_meta.experiments.rescoring import item_metrics as rm
 from bigbench_meta.experiments.rescoring.json_stream import JsonStream, JsonStreamError
 from bigbench_meta.experiments.rescoring.readers import read_items
-from bigbench_meta.experiments.rescoring.scored_items import Item
+from bigbench_meta.experiments.rescoring.scored_items import Item, item_of_record
 from bigbench_meta.experiments.rescoring.scoring import rescore, unique_files
 from bigbench_meta.experiments.rescoring.totals import ExactSum, Totals
 from bigbench_meta.loader.columns import Problem
@@ -121,8 +123,15 @@ def test_numeric_match_keeps_the_known_fault():
 
 
 def test_sequence_f1_pads_and_trims():
-    """Three target words, two said, one right in place: 33.3; words beyond the target's are ignored."""
+    """Three target words, two said, one right in place: 33.3; words beyond the target's are ignored.
+
+    What is missing counts as the label O, so it is right where the target has O: two of three here for an output of one
+    wrong word, and two of three for none at all, which is one empty word.
+    """
     assert rm.sequence_f1("a x", ["a b c"]) == pytest.approx(100 / 3)
+    assert rm.sequence_f1("a x", ["a b O"]) == pytest.approx(200 / 3)
+    assert rm.sequence_f1("x", ["B O O"]) == pytest.approx(200 / 3)
+    assert rm.sequence_f1("", ["O O O"]) == pytest.approx(200 / 3)
     assert rm.sequence_f1("a b c d", ["a b c"]) == 100
 
 
@@ -152,6 +161,86 @@ def test_ties_do_not_always_take_the_first():
     picks = {rm.rank_first([x, x]) for x in range(20)}
     assert picks == {0, 1}
     assert rm.rank_first([3, 3]) == rm.rank_first([3, 3])
+
+
+def test_options_are_ranked_by_their_normalised_scores():
+    """The values, and so the hash that decides a tie, are those among the options: log of 1/4, 1/4 and 1/2 here."""
+    scores = [math.log(0.1), math.log(0.1), math.log(0.2)]
+    assert rm.normalised(scores) == pytest.approx([math.log(0.25), math.log(0.25), math.log(0.5)])
+    record = {"model": "m", "options": ["a", "b", "c"], "option_scores": scores, "correct": "c"}
+    item = item_of_record(record, index=0, task="t")
+    assert item.option_scores == rm.normalised(scores)
+    assert item.absolute_scores == tuple(scores)
+
+
+def test_ties_of_a_log_are_decided_as_its_score_was(tmp_path):
+    """Of tied options BIG-bench takes the one that a hash of the normalised values names, whatever the absolute ones say.
+
+    The expected option follows the definition: SHA-256 of the values' bytes, as a number, modulo the tied options.
+    """
+
+    def chosen(values):
+        best = np.flatnonzero(np.array(values) == max(values))
+        return int(best[int(hashlib.sha256(np.array(values).tobytes()).hexdigest(), 16) % len(best)])
+
+    pairs = [(-k / 8, [-k / 8, -k / 8]) for k in range(1, 40)]
+    differ = [absolute for _, absolute in pairs if chosen(absolute) != chosen(list(rm.normalised(absolute)))]
+    assert len(differ) > 5  # else nothing is told apart here
+    samples = [
+        {"input": "", "targets": ["a", "b"], "scores": absolute, "absolute_scores": absolute,
+         "normalized_scores": list(rm.normalised(absolute)), "target_values": {"a": 1, "b": 0}, "correct": 0}
+        for absolute in differ
+    ]  # fmt: skip
+    log = {
+        "scores": [], "task": {"task_name": "t"}, "model": {"model_family": "F", "model_name": "m", "total_params": 1},
+        "queries": [{"function": "cond_log_prob", "samples": samples, "shots": 0, "task": "t"}],
+    }  # fmt: skip
+    path = tmp_path / "full-log_F_m.json"
+    path.write_text(json.dumps(log))
+    (found,) = rescore([path], metrics=["multiple_choice_grade"]).results["score"]
+    assert found == pytest.approx(np.mean([chosen(list(rm.normalised(absolute))) == 0 for absolute in differ]))
+
+
+def test_likelihood_by_length_needs_one_target_everywhere(tmp_path):
+    """A group with one item of two targets has no score per word or character, as in BIG-bench; its items keep theirs."""
+
+    def log(*targets):
+        samples = [{"input": "", "targets": list(each), "scores": [-2.0] * len(each)} for each in targets]
+        return {
+            "scores": [], "task": {"task_name": "t"}, "model": {"model_family": "F", "model_name": "m", "total_params": 1},
+            "queries": [{"function": "cond_log_prob", "samples": samples, "shots": 0, "task": "t"}],
+        }  # fmt: skip
+
+    path = tmp_path / "full-log_F_m.json"
+    metrics = ["log_likelihood", "log_likelihood_per_word", "log_likelihood_per_char"]
+    path.write_text(json.dumps(log(["a b"], ["c"])))
+    scores = rescore([path], metrics=metrics).results.set_index("metric")["score"]
+    assert scores.to_dict() == {metrics[0]: -2.0, metrics[1]: -1.5, metrics[2]: pytest.approx(-(2 / 3 + 2) / 2)}
+    path.write_text(json.dumps(log(["a b"], ["c", "d"])))
+    assert rescore([path], metrics=metrics).results["metric"].tolist() == metrics[:1]
+
+
+def test_an_output_regex_is_for_outputs_as_they_were_said(tmp_path):
+    """The default one keeps the text up to a full stop; a log's outputs are matches already and stay as they are."""
+    lines = tmp_path / "said.jsonl"
+    lines.write_text(
+        '{"model": "m", "target": "42", "output": "42. And then"}\n{"model": "m", "target": "a", "output": "..."}\n'
+    )
+    metrics = ["exact_str_match"]
+    assert rescore([lines], metrics=metrics).results["score"].tolist() == [0.0]
+    assert rescore([lines], metrics=metrics, output_regex="bigbench").results["score"].tolist() == [0.5]
+    assert rescore([lines], metrics=metrics, output_regex=r"(\d+)\.").results["score"].tolist() == [0.5]
+    log = {
+        "scores": [], "task": {"task_name": "t"}, "model": {"model_family": "F", "model_name": "m", "total_params": 1},
+        "queries": [{"function": "generate_text", "shots": 0, "task": "t",
+                     "samples": [{"input": "", "output": "42. So", "targets": {"42. So": {}}}]}],
+    }  # fmt: skip
+    path = tmp_path / "full-log_F_m.json"
+    path.write_text(json.dumps(log))
+    assert rescore([path], metrics=metrics, output_regex="bigbench").results["score"].tolist() == [1.0]
+    for wrong, said in (("(", "expected a Python regular expression, or bigbench"), ("(a)(b)", "has 2 groups")):
+        with pytest.raises(AnalysisError, match=said):
+            rescore([lines], output_regex=wrong)
 
 
 def test_log_likelihood_of_several_targets():

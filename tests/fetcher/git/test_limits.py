@@ -5,96 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import socket
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from bad_git_server import answer, endless_refs, for_ever, packet, server, version_2
 from git_server import RESULT, git, http_server, write
 
 from bigbench_meta.errors import BigbenchMetaError, FetchError
 from bigbench_meta.fetcher import fetch
-from bigbench_meta.fetcher.git import plumbing, remote
+from bigbench_meta.fetcher.git import plumbing, processes, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import socket
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.timeout(120)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the limits of processes are Linux's")
-
-
-def packet(content: bytes) -> bytes:
-    """One packet of git's protocol."""
-    return b"%04x" % (len(content) + 4) + content
-
-
-def answer(content: bytes, *, status: str = "200 OK", kind: str = "advertisement", more: str = "") -> bytes:
-    """The head of an answer of git over HTTP, and the beginning of its body, which may go on."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/x-git-upload-pack-{kind}\r\nConnection: close\r\n{more}\r\n"
-    return head.encode() + content
-
-
-@contextmanager
-def server(talk: Callable[[socket.socket, bytes], None], *, scheme: str = "http") -> Iterator[str]:
-    """Listen on a port, hand every connection with its request to a function, and close it after that."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def one(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            request = connection.recv(65536)
-            while request.startswith(b"POST") and b"command=" not in request and (more := connection.recv(65536)):
-                request += more
-            talk(connection, request)
-
-    def listen() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=listen, daemon=True).start()
-    try:
-        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/r.git"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-
-
-def version_2(pack: Callable[[socket.socket], None]) -> Callable[[socket.socket, bytes], None]:
-    """A server that speaks version 2 well until a pack is asked for."""
-
-    def talk(connection: socket.socket, request: bytes) -> None:
-        if request.startswith(b"GET"):
-            known = (b"version 2\n", b"ls-refs=unborn\n", b"fetch=shallow filter\n", b"object-format=sha1\n")
-            connection.sendall(
-                answer(packet(b"# service=git-upload-pack\n") + b"0000" + b"".join(map(packet, known)) + b"0000")
-            )
-        elif b"command=ls-refs" in request:
-            connection.sendall(answer(packet(b"1" * 40 + b" HEAD\n") + b"0000", kind="result"))
-        else:
-            connection.sendall(answer(packet(b"packfile\n"), kind="result"))
-            pack(connection)
-
-    return talk
-
-
-def for_ever(content: bytes, *, pause: float = 0) -> Callable[[socket.socket], None]:
-    """Send the same again and again."""
-
-    def talk(connection: socket.socket) -> None:
-        while True:
-            connection.sendall(content)
-            time.sleep(pause)
-
-    return talk
 
 
 @linux
@@ -104,33 +40,77 @@ def test_git_is_held_to_limits_of_memory_and_files(
     """A git process of ours, and so what it starts, has both limits from its first step; lower ones of the user stay."""
     resource = pytest.importorskip("resource")
     checkout = fetch(repository, cache_dir=tmp_path / "cache")
-    lower = {resource.RLIMIT_AS: 1 << 40, resource.RLIMIT_FSIZE: 1 << 20}
-    monkeypatch.setattr("bigbench_meta.fetcher.git.plumbing.resource.getrlimit", lambda kind: (lower[kind], -1))
-    with plumbing.scratch() as errors:
-        process = plumbing.start(checkout.root, ["cat-file", "--batch"], stdin=subprocess.PIPE, stderr=errors)
+    lower = {resource.RLIMIT_AS: 1 << 40, resource.RLIMIT_FSIZE: 1 << 20, resource.RLIMIT_CPU: -1}
+    monkeypatch.setattr("bigbench_meta.fetcher.git.processes.resource.getrlimit", lambda kind: (lower[kind], -1))
+    with (
+        plumbing.scratch() as errors,
+        plumbing.started(checkout.root, ["cat-file", "--batch"], stdin=subprocess.PIPE, stderr=errors) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(b"none\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"none missing\n"
-        assert resource.prlimit(process.pid, resource.RLIMIT_AS)[0] == plumbing.MAX_MEMORY
-        assert resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[0] == 1 << 20
+        git_itself = next(
+            pid for pid, line in group_of(process.pid).items() if "cat-file --batch" in line and "sh -c" not in line
+        )
+        assert resource.prlimit(git_itself, resource.RLIMIT_AS)[0] == processes.MAX_MEMORY
+        assert resource.prlimit(git_itself, resource.RLIMIT_FSIZE)[0] == 1 << 20
+        assert resource.prlimit(git_itself, resource.RLIMIT_CPU)[0] == processes.MAX_CPU_SECONDS
         process.communicate()
+    assert group_of(process.pid) == {}
+
+
+def group_of(leader: int) -> dict[int, str]:
+    """Processes of a group that have not ended, with their command lines."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended since
+            state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(group) == leader and state != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+@linux
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("how", ["ends", "is killed", "runs out of time", "is given up"])
+def test_a_command_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, how: str) -> None:
+    """However a git ends, its guards and its children end too, and a status is told."""
+    script = {"ends": "exit 3", "is killed": "sleep 60 & kill -9 $$"}.get(how, "sleep 60 & sleep 60")
+    if how == "runs out of time":
+        monkeypatch.setattr(processes, "MAX_SECONDS", 1)
+    if not Path(shell).exists():
+        pytest.skip(f"no {shell} here")
+    with processes.pipe_of_ours() as pipe:
+        line = processes.command([], pipe=pipe)
+        process = subprocess.Popen(
+            [shell, *line[1:-1], "/bin/sh", "-c", script],
+            pass_fds=[pipe],
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+        )
+        if how == "is given up":
+            time.sleep(0.2)
+            assert len(group_of(process.pid)) >= 4
+        else:
+            status = process.wait(10)
+            assert status == (3 if how == "ends" else -signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while left := group_of(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+    processes.end(process)
 
 
 @linux
 @pytest.mark.parametrize("what", ["refs", "words"])
 def test_a_server_that_fills_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Refs, or a line of words, without end: git ends at the limit, and the error says which."""
-    monkeypatch.setattr(plumbing, "MAX_MEMORY", 300 << 20)
-    endless = packet(b"1" * 40 + b" refs/heads/" + b"x" * 60_000) if what == "refs" else packet(b"\2" + b"x" * 60_000)
-
-    def refs(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(answer(packet(b"# service=git-upload-pack\n") + b"0000"))
-        for_ever(endless)(connection)
-
+    monkeypatch.setattr(processes, "MAX_MEMORY", 300 << 20)
+    words = version_2(for_ever(packet(b"\2" + b"x" * 60_000)))
     with (
-        server(refs if what == "refs" else version_2(for_ever(endless))) as url,
+        server(endless_refs if what == "refs" else words) as url,
         pytest.raises(FetchError, match=r"Out of memory.*takes more than the limits .*: check where it comes from"),
     ):
         fetch(url, cache_dir=tmp_path)
@@ -141,7 +121,7 @@ def test_a_server_that_fills_the_disk(repository: Path, tmp_path: Path, monkeypa
     """A pack larger than the limit ends git, and the error says so; nothing is kept."""
     (repository / RESULT).write_bytes(random.Random(1).randbytes(100_000))
     git(repository, "commit", "-q", "-a", "-m", "y")
-    monkeypatch.setattr(plumbing, "MAX_FILE", 20_000)
+    monkeypatch.setattr(processes, "MAX_FILE", 20_000)
     with http_server(tmp_path) as base, pytest.raises(FetchError, match="takes more than the limits"):
         fetch(f"{base}/clone/.git", cache_dir=tmp_path / "cache")
     assert [found for found in (tmp_path / "cache").iterdir() if found.is_dir()] == []
@@ -159,7 +139,7 @@ def test_a_tree_that_unpacks_to_gigabytes(repository: Path, tmp_path: Path, monk
     (tmp_path / "commit").write_text(f"tree {object_id}\nauthor a <a> 0 +0000\ncommitter a <a> 0 +0000\n\nx")
     commit = git(repository, "hash-object", "-t", "commit", "-w", "--literally", str(tmp_path / "commit"))
     (repository / ".git/refs/heads/main").write_text(commit + "\n")
-    monkeypatch.setattr(plumbing, "MAX_MEMORY", 300 << 20)
+    monkeypatch.setattr(processes, "MAX_MEMORY", 300 << 20)
     with pytest.raises(FetchError, match=r"its list of files cannot be read \(.*(memory|mmap|malloc)"):
         fetch(repository, cache_dir=tmp_path / "cache")
 
@@ -305,6 +285,16 @@ def test_variables_that_count_even_if_empty(repository: Path, tmp_path: Path, mo
     assert (seen["GIT_DIR"], seen["GIT_SSL_CAINFO"]) == (str(tmp_path), "/some/authorities")
 
 
+def test_no_git_writes_the_traces_that_the_environment_asks_for(repository: Path, tmp_path: Path) -> None:
+    """Neither ours nor GitPython's, which looks for git when it is imported: a new process, of a server and of a clone."""
+    traces = {name: str(tmp_path / name) for name in ("GIT_TRACE", "GIT_TRACE2", "GIT_TRACE_SETUP", "GIT_TRACE_CURL")}
+    code = "import sys, bigbench_meta as bm\nfor source in sys.argv[2:]: bm.fetch(source, cache_dir=sys.argv[1])"
+    with http_server(tmp_path) as base:
+        arguments = [str(tmp_path / "cache"), str(repository), f"{base}/clone/.git"]
+        subprocess.run([sys.executable, "-c", code, *arguments], env={**os.environ, **traces}, check=True)
+    assert [name for name in traces if (tmp_path / name).exists()] == []
+
+
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -318,7 +308,7 @@ def test_other_gits(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
     """A git that does not take settings from the environment, is none, fails or hangs is not used, and the error says why."""
-    monkeypatch.setattr(plumbing, "_ANSWER_SECONDS", 1)
+    monkeypatch.setattr(processes, "_ANSWER_SECONDS", 1)
     fake_git(tmp_path, monkeypatch, script)
     for source in (str(repository), "https://host.invalid/r"):
         with pytest.raises(FetchError, match=f"{message}.*; install git 2.39 or newer"):
@@ -332,7 +322,7 @@ def test_a_disk_without_room_for_a_bundle(repository: Path, tmp_path: Path, monk
     git(repository, "commit", "-q", "-m", "noise")
     git(repository, "bundle", "create", "-q", str(tmp_path / "r.bundle"), "HEAD")
     with monkeypatch.context() as patch:
-        patch.setattr(plumbing, "MAX_FILE", 2048)
+        patch.setattr(processes, "MAX_FILE", 2048)
         with pytest.raises(FetchError, match=r"r\.bundle: the bundle cannot be unpacked .*: make room on the disk"):
             fetch(tmp_path / "r.bundle", cache_dir=tmp_path / "cache")
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-from git_server import git, write
+from git_server import git, make_clone, write
 
 from bigbench_meta.errors import FetchError, SourceError
 from bigbench_meta.fetcher import fetch
 from bigbench_meta.fetcher.git import plumbing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sparse files and pipes")
 RESULT = "tense/results/scores_a.json"
@@ -90,6 +88,76 @@ def test_heads_that_are_damaged(folder: Path, tmp_path: Path, head: bytes) -> No
         fetch(folder, cache_dir=tmp_path / "cache")
 
 
+SECRET = "root:secret:0:0"
+
+
+@pytest.mark.parametrize("linked", ["refs", "refs/heads", "refs/heads/team", "refs/tags"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_refs_behind_a_link(tmp_path: Path, linked: str, *, bare: bool) -> None:
+    """A link among the folders of refs is not followed: neither content nor names of outside files are in a message."""
+    clone = make_clone(tmp_path / "clone")
+    commit = git(clone, "rev-parse", "HEAD")
+    git(tmp_path, "clone", "-q", "--bare", str(clone), "bare")
+    folder = tmp_path / "bare" if bare else clone
+    git_dir = folder if bare else folder / ".git"
+    outside = write(tmp_path / "outside", {name: SECRET.encode() for name in ("heads/team/name", "team/name", "name")})
+    shutil.rmtree(git_dir / linked, ignore_errors=True)
+    (git_dir / linked).symlink_to(outside)
+    name = {"refs": "heads/team/name", "refs/heads": "heads/team/name", "refs/tags": "tags/name"}.get(
+        linked, f"{linked[5:]}/name"
+    )
+    (git_dir / "HEAD").write_text(f"ref: refs/{name}\n")
+    for ref in (None, name.partition("/")[2]):
+        with pytest.raises(
+            SourceError, match=rf"{linked}: is a link where a repository keeps its refs.*full commit id"
+        ) as caught:
+            fetch(folder, ref=ref, cache_dir=tmp_path / "cache")
+        assert "secret" not in str(caught.value)
+    assert fetch(folder, ref=commit, cache_dir=tmp_path / "cache").commit == commit
+
+
+@pytest.mark.parametrize("place", ["HEAD", "refs/heads/main", "packed-refs", "commondir"])
+def test_files_of_refs_that_are_links(tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A link in the place of HEAD, a ref, the packed refs or the common folder shows nothing of what it leads to."""
+    folder = make_clone(tmp_path / "clone")
+    commit = git(folder, "rev-parse", "HEAD")
+    (tmp_path / "outside").write_text(f"{commit} {SECRET}\n" if place == "packed-refs" else SECRET)
+    (folder / ".git" / place).unlink(missing_ok=True)
+    (folder / ".git" / place).symlink_to(tmp_path / "outside")
+    try:
+        fetch(folder, cache_dir=tmp_path / "cache")
+    except SourceError as err:
+        assert "secret" not in str(err)  # noqa: PT017 - either is right
+    assert "secret" not in caplog.text
+    assert fetch(folder, ref=commit, cache_dir=tmp_path / "cache").commit == commit
+
+
+def test_damaged_refs_are_not_quoted(tmp_path: Path) -> None:
+    """What is not known to be a ref could be the content of any file, put there under a second name of it."""
+    folder = make_clone(tmp_path / "clone")
+    for place in ("refs/heads/main", "packed-refs"):
+        (folder / ".git" / place).write_text(SECRET)
+        with pytest.raises(SourceError, match=f"{place}.* is damaged; expected an object id") as caught:
+            fetch(folder, cache_dir=tmp_path / "cache")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("linked", ["info", "info/alternates"])
+def test_a_list_of_lenders_that_is_a_link(tmp_path: Path, linked: str) -> None:
+    """Git would quote lines of a list of borrowed folders that lead nowhere: one that is a link is refused."""
+    folder = make_clone(tmp_path / "clone")
+    outside = write(tmp_path / "outside", {"alternates": f"{SECRET}\n".encode()})
+    place = folder / ".git/objects" / linked
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.symlink_to(outside if linked == "info" else outside / "alternates")
+    with pytest.raises(
+        SourceError, match=rf"objects/{linked}: is a link where git looks .*: make a full clone"
+    ) as caught:
+        fetch(folder, cache_dir=tmp_path / "cache")
+    assert "secret" not in str(caught.value)
+
+
 def test_head_that_is_a_pipe(folder: Path, tmp_path: Path) -> None:
     """A pipe in place of HEAD is not waited for."""
     (folder / ".git/HEAD").unlink()
@@ -148,6 +216,36 @@ def test_a_commit_of_a_billion_files(tmp_path: Path) -> None:
     nested(folder, levels=9, width=10)
     with pytest.raises(FetchError, match=r"refused, it lists more than 1000000 files .*check where it comes from"):
         fetch(folder, cache_dir=tmp_path / "cache")
+
+
+def test_a_hundred_thousand_names_of_ten_objects(tmp_path: Path) -> None:
+    """Names are counted, not objects: 100,000 of one file are listed, more are refused before a size is asked for."""
+    folder = write(tmp_path / "folder", {RESULT: b"{}"})
+    nested(folder, levels=5, width=10)
+    assert len(fetch(folder, cache_dir=tmp_path / "cache").entries) == 100_000
+    nested(folder, levels=6, width=8)
+    with pytest.raises(
+        FetchError, match=r"refused, it holds 262144 score and task files; expected at most 100000,.*part of"
+    ):
+        fetch(folder, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["clone", "folder", "tar"])
+def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The same limit for every kind of source, to the file."""
+    files = {f"t/results/scores_{number}.json": b"{}" for number in range(4)} | {"t/task.json": b"{}", "x/other": b""}
+    source = write(tmp_path / "source", files)
+    if kind == "clone":
+        source = make_clone(tmp_path / "clone", files)
+    elif kind == "tar":
+        source = Path(shutil.make_archive(str(tmp_path / "source"), "tar", source))
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.MAX_ENTRIES", 5)
+    assert len(fetch(source, cache_dir=tmp_path / "cache").entries) == 5
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.MAX_ENTRIES", 4)
+    with pytest.raises(
+        FetchError, match=r"(source|clone|tar).*: refused, it holds 5 score and task files; expected at most 4,"
+    ):
+        fetch(source, cache_dir=tmp_path / "other")
 
 
 def test_long_paths_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

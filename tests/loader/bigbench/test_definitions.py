@@ -26,9 +26,9 @@ def write(root, path, definition):
 
 
 def test_distinct_examples_by_task_and_subtask(tmp_path):
-    """Repeats are one item whatever the order of their keys; a parent of subtasks has none; graded targets are said."""
+    """Repeats are one item if their keys have one order; a parent of subtasks has none; graded targets are said."""
     example = {"input": "a", "target": "b"}
-    write(tmp_path, "plain", {"examples": [example, {"target": "b", "input": "a"}, {"input": "c", "target": "b"}]})
+    write(tmp_path, "plain", {"examples": [example, dict(example), {"target": "b", "input": "a"}]})
     write(tmp_path, "parent", {"examples": []})
     write(tmp_path, "parent/one", {"examples": [{"input": "a", "target_scores": {"x": 0.5, "y": 1}}]})
     write(tmp_path, "parent/two", {"examples": [{"input": "a", "target_scores": {"x": 0, "y": 1.0}}]})
@@ -49,6 +49,39 @@ def test_distinct_examples_by_task_and_subtask(tmp_path):
     assert items.look_up("plain", "plain", "BIG-G T=0", score=np.array([0.3])).source == "contradicted by the scores"
     assert items.look_up("plain", "plain", "GPT", score=np.array([0.5])).source == "unknown"
     assert items.look_up("anachronisms", "anachronisms", "BIG-G T=0", score=np.array([0.5])) == (230, "packaged")
+
+
+def test_names_are_those_that_score_files_use(tmp_path):
+    """Each level by the name its definition gives, in ASCII; by its folder where it gives none; five cases by hand."""
+    examples = {"examples": [{"input": "a", "target": "b"}]}
+    write(tmp_path, "parent", {"name": "parent"})
+    write(tmp_path, "parent/harmless", examples | {"name": "Harms"})
+    write(tmp_path, "parent/atikampe_to", examples | {"name": "atikamp\u00e9_to"})
+    write(tmp_path, "parent/plain", examples)
+    write(tmp_path, "other", examples | {"name": "another"})
+    write(tmp_path, "odd", examples | {"name": 3})
+    table = task_definitions(bm.fetch(str(tmp_path)))
+    assert list(zip(table["task"], table["subtask"], strict=True)) == [
+        ("odd", "odd"),
+        ("other", "another"),
+        ("parent", "parent:Harms"),
+        ("parent", "parent:atikamp?_to"),
+        ("parent", "parent:plain"),
+    ]
+
+
+def test_packaged_facts_stay_where_nothing_replaces_them():
+    """hhh_alignment has four packaged subtasks; a definition of one of them replaces that one, one of another name none."""
+    counted = pd.DataFrame(
+        [("hhh_alignment", "hhh_alignment:Harms", 7.0, 0, ""), ("hhh_alignment", "hhh_alignment:mine", 9.0, 0, "")],
+        columns=["task", "subtask", "n_distinct", "soft_targets", "reason"],
+    )
+    items = ItemTable(None, counted)
+    found = {
+        name: items.look_up("hhh_alignment", f"hhh_alignment:{name}", "BIG-G T=0", score=np.array([1.0]))
+        for name in ("Harms", "Honesty", "mine")
+    }
+    assert found == {"Harms": (7, "task.json"), "Honesty": (61, "packaged"), "mine": (9, "task.json")}
 
 
 def test_a_simulated_repository_tells_its_items(tmp_path):
@@ -96,3 +129,28 @@ def test_a_definition_larger_than_the_limit(tmp_path, monkeypatch):
     write(tmp_path, "odd", {"examples": [{"input": "a"}]})
     (row,) = task_definitions(bm.fetch(str(tmp_path))).to_dict("records")
     assert row["reason"] == "30 bytes, at most 20 are read"
+
+
+def test_definitions_that_were_left_out_are_said(tmp_path, monkeypatch):
+    """Too large to be read unasked: a run says so on its page, counts from what is packaged, and reads them if told to."""
+    made = bm.simulate(tmp_path / "repository", rng=np.random.default_rng(7), tasks=1)
+    monkeypatch.setattr("bigbench_meta.fetcher.checkout.SMALL_DEFINITIONS", 0)
+    sources = {}
+    for options in ((), ("--definitions",)):
+        out = tmp_path / f"out{len(options)}"
+        arguments = ["run", "--source", str(made.path), "--draws", "19", "--out", str(out), *options]
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        provenance = json.loads((out / "provenance.json").read_text())
+        notes = [note for note in provenance["notes"] if "task definitions were not read" in note]
+        assert len(notes) == 1 - len(options)
+        assert provenance["arguments"]["definitions"] is bool(options)
+        sources[options] = set(pd.read_csv(out / "tables" / "curves.csv")["items_source"].dropna())
+    assert "task.json" not in sources[()]
+    assert "task.json" in sources["--definitions",]
+    table = tmp_path / "own.csv"
+    table.write_text("task,metric,family,model,scale,score\nt,bleu,F,a,1e6,1\n")
+    for command in (["analyze", str(table)], ["run", "--source", str(table), "--out", str(tmp_path / "x")]):
+        refused = CliRunner().invoke(main, [*command, "--definitions"])
+        assert refused.exit_code
+        assert "is a table, which has no task definitions" in refused.output

@@ -241,7 +241,10 @@ def test_bigscience_variant(tmp_path: Path):
 
 def test_results_as_a_list(tmp_path: Path):
     """Old files whose results are a list of entries, or stand under table_results, are read by the names in them."""
-    entries = [{"task_name": "cb", "prompt_name": "p1", "acc": 0.25}, {"task_name": "cb", "prompt_name": "p2", "acc": 0.5}]
+    entries = [
+        {"task_name": "cb", "prompt_name": "p1", "acc": 0.25},
+        {"task_name": "cb", "prompt_name": "p2", "acc": 0.5},
+    ]
     files: dict[str, object] = {
         "bloom-560m/a.json": {"results": entries, "config": {"num_fewshot": 1}},
         "bloom-1b1/b.json": {"table_results": {"sums": {"acc": 0.75}}, "config": {}},

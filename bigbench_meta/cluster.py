@@ -1,4 +1,4 @@
-"""Hand the files out by a Dask scheduler instead of by this process."""
+"""Run jobs on the workers of a Dask cluster instead of on this machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ _TIMEOUT_SECONDS = 20
 
 
 @contextmanager
-def on_scheduler(address: str | None) -> Iterator[None]:
-    """Run joblib's work on the Dask scheduler at ``address`` inside this block; None changes nothing.
+def on_cluster(address: str | None) -> Iterator[None]:
+    """Run the jobs of `bigbench_meta.parallel` on the cluster of the Dask scheduler at ``address`` inside this block.
+
+    Parameters
+    ----------
+    address : str or None
+        Such as ``tcp://host:8786``; None changes nothing.
 
     Raises
     ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bigbench_meta.analysis.coverage import claimed_in_source, coverage
+from bigbench_meta.cards import counted
 from bigbench_meta.schema import DERIVED_METRIC, VERDICTS
 
 if TYPE_CHECKING:
@@ -33,12 +34,24 @@ def summary(tables: Mapping[str, pd.DataFrame], provenance: Mapping[str, object]
     formats = provenance.get(_FORMATS)
     what = _files(formats) if isinstance(formats, dict) and formats else _KINDS.get(kind, kind)
     analysed = (
-        f"{provenance.get('source', 'unknown source')} ({what}): {_n(results['task'].nunique(), 'task')}, "
-        f"{_n(models, 'model')}, {_n(len(results), 'score')}, {_n(len(curves), 'curve')}, "
-        f"{_n(len(tables['problems']), 'problem')} while reading."
+        f"{provenance.get('source', 'unknown source')} ({what}): {counted(results['task'].nunique(), 'task')}, "
+        f"{counted(models, 'model')}, {counted(len(results), 'score')}, {counted(len(curves), 'curve')}, "
+        f"{counted(len(tables['problems']), 'problem')} while reading."
     )
+    return [("Analysed", analysed), *answer(tables)]
+
+
+def answer(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """Say what was tested and found, without what was analysed: pairs of a label and a sentence.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        ``curves`` and, where there are claims, ``claims`` and ``concentration``.
+    """
+    curves = tables["curves"]
     claimed = "claims" not in tables or claimed_in_source(tables["claims"])
-    lines = [("Analysed", analysed), *_tested(curves), *(_claims(tables) if claimed else []), *_verdicts(curves)]
+    lines = [*_tested(curves), *(_claims(tables) if claimed else []), *_verdicts(curves)]
     return [(label, text) for label, text in lines if text]
 
 
@@ -46,7 +59,7 @@ def _files(formats: Mapping[str, object]) -> str:
     """Say how many files of which tools were read."""
     each = [f"{count} of {name}" for name, count in formats.items()]
     total = sum(int(str(count)) for count in formats.values())
-    return f"{_n(total, 'file')}" + (f", {', '.join(each)}" if len(each) > 1 else f" of {next(iter(formats))}")
+    return f"{counted(total, 'file')}" + (f", {', '.join(each)}" if len(each) > 1 else f" of {next(iter(formats))}")
 
 
 def _tested(curves: pd.DataFrame) -> list[tuple[str, str]]:
@@ -54,10 +67,6 @@ def _tested(curves: pd.DataFrame) -> list[tuple[str, str]]:
     if not {"p_sharp", "not_tested"} <= set(curves.columns):
         return []
     return [("Tested", coverage(curves).sentence())]
-
-
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _claims(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
@@ -94,7 +103,7 @@ def _verdicts(curves: pd.DataFrame) -> list[tuple[str, str]]:
     both = int(own["emergent"].fillna(value=False).astype(bool).sum())
     judged = int(own["emergent"].notna().sum())
     return [
-        ("Curves", f"Of {_n(len(own), 'curve')} of preferred metrics: {found or 'none tested'}."),
+        ("Curves", f"Of {counted(len(own), 'curve')} of preferred metrics: {found or 'none tested'}."),
         (
             "Emergent",
             f"{both} of the {judged} that could be judged are sharp and not foreseen from the smaller models."
