@@ -12,7 +12,7 @@ curve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import TableError
@@ -27,16 +27,25 @@ _CATEGORY, _FLOAT, _INT, _BOOL, _NULLABLE_BOOL, _STR = "category", "float", "int
 
 @dataclass(frozen=True)
 class Table:
-    """Name, columns (name -> dtype word, in order) and key of one table."""
+    """Name, columns (name -> dtype word, in order) and key of one table.
+
+    ``optional`` columns are there where a source has them; those of ``optional_key`` are then part of the key.
+    """
 
     name: str
     columns: dict[str, str]
     key: tuple[str, ...]
+    optional: dict[str, str] = field(default_factory=dict)
+    optional_key: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Column names in their written order."""
         return list(self.columns)
+
+    def full_key(self, frame: pd.DataFrame) -> tuple[str, ...]:
+        """The key of a frame, with those optional columns of it that the frame has."""
+        return (*self.key, *(name for name in self.optional_key if name in frame.columns))
 
 
 RESULTS = Table(
@@ -61,6 +70,21 @@ RESULTS = Table(
         "source_file": _CATEGORY,
     },
     ("task", "subtask", "family", "model", "shots", "trial", "metric"),
+    {
+        "n_items": _FLOAT,
+        "stderr": _FLOAT,
+        "direction": _CATEGORY,
+        "step": _FLOAT,
+        "tokens": _FLOAT,
+        "compute": _FLOAT,
+        "loss": _FLOAT,
+        "seed": _FLOAT,
+        "filter": _CATEGORY,
+        "harness": _CATEGORY,
+        "task_version": _CATEGORY,
+    },
+    # The checkpoints of one run are one model.
+    ("step",),
 )
 
 PROBLEMS = Table(
@@ -170,13 +194,16 @@ def validate(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     faults = [f"column {name!r} is missing" for name in missing]
     faults += [
         f"column {name!r} has dtype {frame[name].dtype}, expected {word}"
-        for name, word in table.columns.items()
-        if name not in missing and not _has_dtype(frame[name], word)
+        for name, word in {**table.columns, **table.optional}.items()
+        if name in frame.columns
+        and not _has_dtype(frame[name], word)
+        and not (name in table.optional and word == _FLOAT and _has_dtype(frame[name], _INT))  # counts without gaps
     ]
-    if table.key and not set(table.key) & set(missing):
-        repeated = 0 if _is_increasing(frame, table.key) else int(frame.duplicated(list(table.key)).sum())
+    key = table.full_key(frame)
+    if key and not set(key) & set(missing):
+        repeated = 0 if _is_increasing(frame, key) else int(frame.duplicated(list(key)).sum())
         if repeated:
-            faults.append(f"{repeated} rows repeat the key ({', '.join(table.key)})")
+            faults.append(f"{repeated} rows repeat the key ({', '.join(key)})")
     if faults:
         raise TableError(f"{table.name}: " + "; ".join(faults))
     return frame

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import lzma
 import math
 import zlib
@@ -46,9 +47,56 @@ class CsvText(NamedTuple):
     text: str
     header: list[str]
     rows: int
+    mark: str = ","
 
 
-def csv_text(path: Path | Traversable, *, expected: str, error: type[BigbenchMetaError] = TableError) -> CsvText:
+class JsonLines(NamedTuple):
+    """A file of JSON Lines that was checked: its objects, and its lines, counted without a decoder."""
+
+    records: list[dict[str, object]]
+    rows: int
+
+
+def json_lines(path: Path, *, expected: str, error: type[BigbenchMetaError] = TableError) -> JsonLines:
+    """Return the objects of a file of one JSON object a line (packed by gzip if its name ends so).
+
+    Raises
+    ------
+    TableError
+        (or ``error``) If a line is no object, or names a key twice.
+    """
+    text = _text(path, _content(path, expected=expected, error=error), expected=expected, error=error)
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as err:
+            raise error(
+                f"{path}: line {number}: not JSON ({str(err)[:100]}); expected {expected}: correct that line"
+            ) from err
+        if not isinstance(record, dict):
+            raise error(f"{path}: line {number}: not an object; expected {expected}")
+        records.append(record)
+        if len(records) > MAX_ROWS:
+            raise error(f"{path}: more than {MAX_ROWS} rows; expected fewer: split the table by task")
+    if not records:
+        raise error(f"{path}: is empty; expected {expected}")
+    return JsonLines(records, sum(1 for line in io.StringIO(text) if line.strip()))
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make a dict of the pairs of a JSON object, none of which may come twice: it would count in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def csv_text(
+    path: Path | Traversable, *, expected: str, error: type[BigbenchMetaError] = TableError, mark: str = ","
+) -> CsvText:
     """Return the text of a CSV file (packed by gzip or xz if its name ends so) of which every row fits the header.
 
     Parameters
@@ -57,6 +105,8 @@ def csv_text(path: Path | Traversable, *, expected: str, error: type[BigbenchMet
         The columns that should be there, in words, for the message.
     error
         What is raised where the file cannot be used.
+    mark
+        What stands between cells.
     """
     text = _text(path, _content(path, expected=expected, error=error), expected=expected, error=error)
     nul = text.find("\0")
@@ -64,11 +114,11 @@ def csv_text(path: Path | Traversable, *, expected: str, error: type[BigbenchMet
         raise error(
             f"{path}: line {_line_of(text, nul)} holds a NUL character; expected {expected} in a CSV file: save it as UTF-8"
         )
-    records = csv.reader(io.StringIO(text, newline=""), strict=True)
+    records = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
     rows = 0
     try:
         header = next(records, [])
-        _check_names(path, header, expected=expected, error=error)
+        _check_names(path, header, expected=expected, error=error, mark=mark)
         for record in records:
             if record and len(record) != len(header):
                 raise error(
@@ -82,7 +132,7 @@ def csv_text(path: Path | Traversable, *, expected: str, error: type[BigbenchMet
         raise error(
             f"{path}: cannot be read as CSV: line {records.line_num}: {err}; expected {expected}: correct that line"
         ) from err
-    return CsvText(text, header, rows)
+    return CsvText(text, header, rows, mark)
 
 
 def csv_frame(
@@ -137,6 +187,7 @@ def parsed(
             dtype=dtype,
             keep_default_na=missing,
             index_col=False,
+            sep=checked.mark,
             low_memory=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as err:
@@ -167,11 +218,11 @@ def parquet_table(path: Path, *, error: type[BigbenchMetaError], wanted: Sequenc
         if rows > MAX_ROWS:
             raise error(f"{path}: {rows} rows; at most {MAX_ROWS} are read: split the table by task")
         for name in wanted or ():
-            if name in schema.names and not _is_plain(schema.field(name).type):
+            if name in schema.names and not is_plain(schema.field(name).type):
                 raise error(
                     f"{path}: column {name!r} holds {schema.field(name).type}; expected text, numbers or booleans: convert it"
                 )
-        names = [name for name in schema.names if _is_plain(schema.field(name).type) and (not wanted or name in wanted)]
+        names = [name for name in schema.names if is_plain(schema.field(name).type) and (not wanted or name in wanted)]
         texts = [name for name in names if not _is_number(schema.field(name).type)]
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             table = file.read(columns=names).select(names)
@@ -242,11 +293,13 @@ def _line_of(text: str, position: int) -> int:
 
 
 def _check_names(
-    path: Path | Traversable, names: Sequence[str], *, expected: str, error: type[BigbenchMetaError]
+    path: Path | Traversable, names: Sequence[str], *, expected: str, error: type[BigbenchMetaError], mark: str = ","
 ) -> None:
     if not names:
         raise error(f"{path}: cannot be read as CSV: it is empty; expected {expected}")
-    if len(names) == 1 and (marks := [word for mark, word in _OTHER_MARKS.items() if mark in names[0]]):
+    if len(names) == 1 and (
+        marks := [word for other, word in _OTHER_MARKS.items() if other in names[0] and other != mark]
+    ):
         raise error(f"{path}: cells are separated by {marks[0]}; expected {expected}, with commas between: save it so")
     if len(names) > MAX_COLUMNS:
         raise error(f"{path}: {len(names)} columns; expected {expected}, and at most {MAX_COLUMNS} columns")
@@ -261,7 +314,8 @@ def _is_number(kind: Any) -> bool:  # noqa: ANN401
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_null(kind))
 
 
-def _is_plain(kind: Any) -> bool:  # noqa: ANN401
+def is_plain(kind: Any) -> bool:  # noqa: ANN401
+    """Say whether a column of this Arrow type holds plain cells: texts, numbers or booleans."""
     from pyarrow import types
 
     value = kind.value_type if types.is_dictionary(kind) else kind

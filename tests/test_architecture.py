@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "bigbench_meta"
 
 # Each stage may import from itself and from the stages before it.
 BASE = (
-    "errors", "values", "schema", "progress", "cards", "atomic", "parallel", "provenance", "seeds", "table_files", "cluster",
+    "errors", "values", "schema", "progress", "cards", "atomic", "parallel", "provenance", "seeds", "table_files", "cluster", "axes",
 )  # fmt: skip
 STAGES = (
     "base", "facts", "fetcher", "simulation", "loader", "emergence", "analysis", "figures", "experiments", "export", "report",
@@ -42,6 +42,8 @@ TWINS: dict[str, list[str]] = {
     "curves": ["analysis.curves", "figures.curves"],
     "experiments": ["experiments", "jobs.experiments"],
     "vision": ["experiments.vision", "jobs.vision"],
+    "every_eval_ever": ["export.every_eval_ever", "loader.harness.every_eval_ever"],
+    "models": ["experiments.vision.models", "facts.models"],
 }
 OPENERS = {
     "open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir", "rmdir", "touch", "to_csv",

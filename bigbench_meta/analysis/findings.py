@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from bigbench_meta.analysis.coverage import claimed_in_source
 from bigbench_meta.analysis.curves.power import ENOUGH
 from bigbench_meta.analysis.curves.verdicts import AT_LIMIT, NOT_TRUSTED
 from bigbench_meta.analysis.tasks.agreement import MIN_TASKS, not_surviving, unclaimed_surprises
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bigbench_meta.analysis.pipeline import Analysis
 
 _PAIR = " + ".join(NAMED_PAIR)
+UNDECIDED = "An undecided curve is not shown to be smooth: with its number of sizes and items a jump could hide in it."
 
 
 def findings(analysis: Analysis) -> list[str]:
@@ -44,6 +46,15 @@ def findings(analysis: Analysis) -> list[str]:
         What `bigbench_meta.analyze` returns.
     """
     measured = analysis.claims[analysis.claims["outcome"] != "no curve"]
+    if not claimed_in_source(analysis.claims):
+        return [
+            *verdict_sentences(analysis.curves, analysis.settings),
+            *share_sentences(analysis.shares),
+            *swap_sentences(analysis.swap_tests),
+            *effect_sentences(analysis.effects),
+            *length_sentences(analysis.lengths),
+            UNDECIDED,
+        ]
     return [
         *claims_sentences(analysis.concentration),
         *contrast_sentences(analysis.concentration),
@@ -243,5 +254,5 @@ def limit_sentences(tasks: pd.DataFrame, *, families: Iterable[str]) -> list[str
             "No count by metric can tell a metric that makes a jump from a metric that is used where jumps happen; only another "
             "metric of the same outputs can. The claims were made by looking at the preferred metric."
         ),
-        "An undecided curve is not shown to be smooth: with its number of sizes and items a jump could hide in it.",
+        UNDECIDED,
     ]

@@ -23,6 +23,7 @@ from bigbench_meta.analysis.curves.inference import (
 )
 from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND, EXPONENT_BOUNDS
 from bigbench_meta.analysis.curves.montecarlo import Sampling
+from bigbench_meta.analysis.curves.noise import noise_of_errors
 from bigbench_meta.analysis.curves.outcomes import curve_table, forecast_table, noise_table, point_table, sweep_table
 from bigbench_meta.analysis.curves.predictability import HELD_OUT, MIN_SEEN
 from bigbench_meta.analysis.curves.prepare import Curve, prepare_curves
@@ -31,6 +32,7 @@ from bigbench_meta.analysis.tasks.lengths import given_lengths
 from bigbench_meta.analysis.tasks.overview import over_tasks
 from bigbench_meta.analysis.unmatched import not_used
 from bigbench_meta.analysis.views import AnalysisViews
+from bigbench_meta.axes import on_axis
 from bigbench_meta.emergence.points import POINT_COLUMNS
 from bigbench_meta.errors import AnalysisError
 from bigbench_meta.parallel import run_jobs
@@ -107,6 +109,7 @@ def analyze(
     lengths: pd.DataFrame | None = None,
     registry: pd.DataFrame | None = None,
     every_metric: bool | None = None,
+    axis: str = "params",
     workers: int | None = None,
     progress: Progress | bool | None = None,
 ) -> Analysis:
@@ -124,14 +127,18 @@ def analyze(
     draw_limit : the most draws that any curve is drawn further to, whatever the number of tests. With 20,000 the
         smallest p-value is 5e-5: enough for a single finding among 1,000 tests; among 16,000 at least 16 curves must
         reach it together, and `findings` says so. Four times as many tests need four times the limit.
-    items : frame ``task, n_items`` and, where needed, ``subtask`` and ``family``: items behind each point. Without
-        it, facts about BIG-G's tasks are used where the scores do not contradict them.
+    items : frame ``task, n_items`` and, where needed, ``subtask`` and ``family``: items behind each point. For tasks that
+        it does not name the column ``n_items`` of the results counts; without either, facts about BIG-G's tasks are used
+        where the scores do not contradict them.
     definitions : items counted in a source's own ``task.json``, by `bigbench_meta.loader.bigbench.definitions.task_definitions`;
         they stand in for the packaged facts about the tasks that they name.
     lengths : frame ``task, target_length`` and, where needed, ``subtask``: tokens of the targets. Without it, a subtask
         whose name ends in ``length_L`` has L; see `bigbench_meta.analysis.tasks.lengths.length_tests`.
-    registry : the metric registry as `bigbench_meta.metrics` returns it; the packaged one by default.
+    registry : the metric registry as `bigbench_meta.metrics` returns it; the packaged one by default. Directions and
+        ranges that the results give themselves are added to it.
     every_metric : test the curves of all metrics, not only of the preferred ones. By default up to 4,000 curves.
+    axis : what orders the models of a curve: ``params``, ``compute``, ``tokens``, ``step`` or ``loss``; see
+        `bigbench_meta.axes`.
     workers : processes that share the curves, by default one per core where there are curves enough to be worth their
         start; results do not depend on it, to the byte.
     progress : called as ``progress(done, total, what)``; True and False show a line with counts, rate and time left, or none;
@@ -154,31 +161,50 @@ def analyze(
     out and counted in ``settings``. Curves of one task share their items, and all curves of a family share its models:
     Benjamini-Hochberg holds under the positive dependence that this brings, not under any.
     """
-    from bigbench_meta.facts.metrics import metrics
+    from bigbench_meta.facts.metrics import completed, metrics
     from bigbench_meta.loader.at_hand import scores_frame
 
     rng, progress = as_generator(rng), shown(progress)
     results = scores_frame(results, needed=[*POINT_COLUMNS, "model"])
     if lengths is not None:
         given_lengths(lengths)  # a fault in it is said before the work, not after it
+    placed = on_axis(frame_of(results), axis)
+    frame = placed.frame
+    known = completed(metrics() if registry is None else registry, frame)
     choices = Choices(
         draws=draws,
         draw_limit=draw_limit,
-        items=items,
+        items=_with_own_items(items, frame),
         definitions=definitions,
-        registry=metrics() if registry is None else registry,
+        registry=known.registry,
         every_metric=every_metric,
         workers=workers,
         progress=progress,
     )
-    unused = not_used(frame_of(results), items=items, lengths=lengths, registry=registry)
-    found = infer_curves(results, rng=rng, choices=choices)
+    unused = not_used(frame, items=items, lengths=lengths, registry=registry)
+    found = infer_curves(frame, rng=rng, choices=choices)
     over_rng = np.random.default_rng([found.settings["seed_drawn"], 1])
-    over = over_tasks(
-        found.curves, frame_of(results), rng=over_rng, draws=draws, registry=choices.registry, lengths=lengths
-    )
-    tables = found._asdict() | {"settings": found.settings | {"not_used": unused}}
+    over = over_tasks(found.curves, frame, rng=over_rng, draws=draws, registry=choices.registry, lengths=lengths)
+    about = {
+        "axis": axis,
+        "axis_notes": [*placed.notes, *known.notes],
+        "not_used": unused,
+        "items_given": items is not None,
+    }
+    tables = found._asdict() | {"settings": found.settings | about}
     return Analysis(**tables, **over._asdict())
+
+
+def _with_own_items(items: pd.DataFrame | None, frame: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the items behind each point: the user's, and those that the results give for other tasks."""
+    import pandas as pd
+
+    from bigbench_meta.facts.metrics import items_of
+
+    own = items_of(frame)
+    if own is None or items is None or "task" not in items.columns:
+        return own if items is None else items
+    return pd.concat([items, own[~own["task"].isin(set(items["task"].astype(str)))]], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -248,7 +274,9 @@ def infer_curves(results: Results | pd.DataFrame, *, rng: np.random.Generator, c
 def _noise_of(curve: Curve, pooled: dict[NoiseGroup, Overdispersion | None]) -> Noise | None:
     group = noise_group(curve)
     found = pooled[group]
-    return found.noise(kind=group[1], n_items=curve.n_items) if found is not None else None
+    if found is not None:
+        return found.noise(kind=group[1], n_items=curve.n_items)
+    return noise_of_errors(curve.error_variance, n_items=curve.n_items) if curve.error_variance > 0 else None
 
 
 def _infer_all(

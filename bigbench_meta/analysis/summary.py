@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bigbench_meta.analysis.coverage import claimed_in_source, coverage
 from bigbench_meta.cards import counted
 from bigbench_meta.schema import DERIVED_METRIC, VERDICTS
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # Kinds of data in the reader's words, where the word of the provenance is not plain.
 _KINDS = {"user": "a table of your own"}
+_FORMATS = "formats"  # in the provenance: files by the tool that wrote them
 
 
 def summary(tables: Mapping[str, pd.DataFrame], provenance: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -29,8 +31,10 @@ def summary(tables: Mapping[str, pd.DataFrame], provenance: Mapping[str, object]
     results, curves = tables["results"], tables["curves"]
     kind = str(provenance.get("kind", "unknown"))
     models = len(results[["family", "model"]].astype(str).drop_duplicates())
+    formats = provenance.get(_FORMATS)
+    what = _files(formats) if isinstance(formats, dict) and formats else _KINDS.get(kind, kind)
     analysed = (
-        f"{provenance.get('source', 'unknown source')} ({_KINDS.get(kind, kind)}): {counted(results['task'].nunique(), 'task')}, "
+        f"{provenance.get('source', 'unknown source')} ({what}): {counted(results['task'].nunique(), 'task')}, "
         f"{counted(models, 'model')}, {counted(len(results), 'score')}, {counted(len(curves), 'curve')}, "
         f"{counted(len(tables['problems']), 'problem')} while reading."
     )
@@ -38,14 +42,31 @@ def summary(tables: Mapping[str, pd.DataFrame], provenance: Mapping[str, object]
 
 
 def answer(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:
-    """Say what was found, without what was analysed: pairs of a label and a sentence.
+    """Say what was tested and found, without what was analysed: pairs of a label and a sentence.
 
     Parameters
     ----------
     tables : mapping of name to DataFrame
-        ``curves`` and, where there are claims, ``concentration``.
+        ``curves`` and, where there are claims, ``claims`` and ``concentration``.
     """
-    return [(label, text) for label, text in [*_claims(tables), *_verdicts(tables["curves"])] if text]
+    curves = tables["curves"]
+    claimed = "claims" not in tables or claimed_in_source(tables["claims"])
+    lines = [*_tested(curves), *(_claims(tables) if claimed else []), *_verdicts(curves)]
+    return [(label, text) for label, text in lines if text]
+
+
+def _files(formats: Mapping[str, object]) -> str:
+    """Say how many files of which tools were read."""
+    each = [f"{count} of {name}" for name, count in formats.items()]
+    total = sum(int(str(count)) for count in formats.values())
+    return f"{counted(total, 'file')}" + (f", {', '.join(each)}" if len(each) > 1 else f" of {next(iter(formats))}")
+
+
+def _tested(curves: pd.DataFrame) -> list[tuple[str, str]]:
+    """How many curves were tested, why the others were not, and what to do; empty before the analysis."""
+    if not {"p_sharp", "not_tested"} <= set(curves.columns):
+        return []
+    return [("Tested", coverage(curves).sentence())]
 
 
 def _claims(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 stdout is data or the path written, stderr is talk. Exit status: 0 done, 1 an expected failure in one line, 2 wrong usage.
 """
 
-from bigbench_meta.cli.analyses import analyze_command, run_command, score_command
+from bigbench_meta.cli.analyses import analyze_command, check_command, run_command, score_command
 from bigbench_meta.cli.beyond import (
     mirage_command,
     predictions_command,
@@ -17,6 +17,7 @@ from bigbench_meta.cli.inputs import fetch_command, load_command, simulate_comma
 
 for command in (
     run_command,
+    check_command,
     fetch_command,
     load_command,
     score_command,

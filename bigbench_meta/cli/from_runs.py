@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bigbench_meta.cli.options import force_option, human_option, source_options
+from bigbench_meta.cli.options import force_option, harness_options, human_option, source_options
 from bigbench_meta.cli.steps import given, got, put_bytes, say, shown_progress
 
 # What `show` reads of a run's reference lines.
@@ -121,6 +121,7 @@ def export_command(
 @click.option("--from", "directory", type=click.Path(path_type=Path), help="An earlier output of run, with verdicts.")
 @click.option("--source", help="Or a source as in fetch or a table: scores only, without analysis.")
 @human_option
+@harness_options
 @source_options
 @click.pass_context
 def show_command(
@@ -130,9 +131,12 @@ def show_command(
     directory: Path | None,
     source: str | None,
     human: Path | None,
+    models: Path | None,
+    format_: str | None,
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    path: str | None,
 ) -> None:
     """Print the curves of TASK and what was found of them as a small table with sparklines."""
     from rich.console import Console
@@ -143,7 +147,7 @@ def show_command(
 
     if (directory is None) == (source is None):
         raise click.UsageError("give either --from DIRECTORY or --source SOURCE")
-    of_source = given(ctx, "human", "ref", "cache_dir", "offline")
+    of_source = given(ctx, "human", "models", "format_", "ref", "cache_dir", "offline", "path")
     if directory is not None and of_source:
         raise click.UsageError(f"{of_source} goes with --source; an output of run has its numbers and references")
     if directory is not None:
@@ -160,12 +164,15 @@ def show_command(
                 "`bigbench-meta run` wrote it. Run the analysis again"
             )
     else:
+        from bigbench_meta.axes import on_axis
         from bigbench_meta.emergence import score_curves
+        from bigbench_meta.facts.metrics import completed, metrics
         from bigbench_meta.jobs.sources import Selection
 
-        only = Selection(tasks=[task])
+        only = Selection(tasks=[task], models=models, format=format_, path=path)
         results = got(str(source), ref=ref, cache_dir=cache_dir, offline=offline, selection=only).results.frame
-        curves = score_curves(results)
+        results = on_axis(results, "params").frame
+        curves = score_curves(results, registry=completed(metrics(), results).registry)
         raters = None if human is None else human_scores(human)
         lines = references(results, human=raters)
         if raters is not None and "human" not in " ".join(lines["kind"].astype(str)):

@@ -10,6 +10,7 @@ import click
 
 from bigbench_meta.cli.options import (
     definitions_option,
+    harness_options,
     json_option,
     metric_option,
     out_file_options,
@@ -30,11 +31,19 @@ _MOST_TASKS = 10_000
 @definitions_option
 @json_option
 def fetch_command(
-    source: str, *, ref: str | None, cache_dir: Path | None, offline: bool, definitions: bool, as_json: bool
+    source: str,
+    *,
+    ref: str | None,
+    cache_dir: Path | None,
+    offline: bool,
+    path: str | None,
+    definitions: bool,
+    as_json: bool,
 ) -> None:
     """Get SOURCE and print the folder or bare repository that holds it.
 
-    SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, or a zip or tar archive.
+    SOURCE is the word github, a git URL, a clone, a bare repository, a git bundle, a folder, a zip or tar archive, or one
+    result file of an evaluation harness.
     """
     from bigbench_meta.fetcher import fetch
     from bigbench_meta.loader import is_table
@@ -45,7 +54,7 @@ def fetch_command(
         )
     with shown_progress() as progress:
         checkout = fetch(
-            source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress
+            source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, path=path, progress=progress
         )
     results = sum(entry.is_result for entry in checkout.entries)
     size = sum(entry.size for entry in checkout.entries)
@@ -78,6 +87,7 @@ def fetch_command(
 @click.option("--shots", "shots", type=int, multiple=True, help="Only this number of shots; may be repeated.")
 @metric_option
 @strict_option
+@harness_options
 @source_options
 @json_option
 def load_command(
@@ -90,16 +100,20 @@ def load_command(
     shots: tuple[int, ...],
     metrics: tuple[str, ...],
     strict: bool,
+    models: Path | None,
+    format_: str | None,
     force: bool,
     ref: str | None,
     cache_dir: Path | None,
     offline: bool,
+    path: str | None,
     as_json: bool,
 ) -> None:
     """Load SOURCE (default: ladder) into one table, one row a number.
 
-    SOURCE is ladder (packaged, real), simulated, what `fetch` takes, or a CSV or Parquet table of your own numbers with the columns task, metric, family,
-    model, scale and score.
+    SOURCE is ladder (packaged, real), simulated, what `fetch` takes (BIG-bench's layout, or result files of an evaluation
+    harness), or a CSV, TSV, JSON Lines or Parquet table of your own numbers with the columns task, metric, family, model, scale
+    and score.
     """
     from bigbench_meta.errors import OutputError
     from bigbench_meta.export import keep_apart, table_bytes, write_exports
@@ -110,14 +124,19 @@ def load_command(
         raise click.UsageError(f"--out {out}: expected a name that ends in .csv or .parquet")
     if problems is not None and problems.suffix.lower() != ".csv":
         raise click.UsageError(f"--problems {problems}: expected a name that ends in .csv")
-    keep_apart(written=[out, problems], read=[source])
-    selection = Selection(tasks=tasks or None, families=families or None, shots=shots or None, metrics=metrics or None)
+    keep_apart(written=[out, problems], read=[source, models])
+    selection = Selection(
+        tasks=tasks or None, families=families or None, shots=shots or None, metrics=metrics or None,
+        models=models, format=format_, path=path,
+    )  # fmt: skip
     results = got(source, ref=ref, cache_dir=cache_dir, offline=offline, selection=selection, strict=strict).results
     counts = results.counts
     say(
         f"{results.source}: {counts.files} files, {counts.on_disk} numbers = {counts.rows} rows + {counts.explained} "
         f"explained + {counts.not_selected} not selected; {len(results.problems)} problems"
     )
+    if results.formats:
+        say(f"files of {', '.join(f'{name} ({count})' for name, count in results.formats.items())}")
     if len(results.problems) and problems is None:
         say("see them with --problems FILE.csv")
     files: dict[Path, bytes] = {}

@@ -12,18 +12,44 @@ Option = Callable[[Command], Command]
 
 
 def source_options(command: Command) -> Command:
-    """Add --ref, --cache-dir and --offline: how a source is got."""
+    """Add --ref, --cache-dir, --offline and --path: how a source is got."""
     for option in (
         click.option("--offline", is_flag=True, help="Never open a network connection."),
         click.option(
             "--cache-dir", type=click.Path(path_type=Path, readable=False), help="Where fetched sources are kept."
         ),
         click.option("--ref", help="Branch, tag or full commit id of a git source (default: HEAD)."),
+        click.option("--path", metavar="GLOB", help="Only files of the source that match, such as 'evals/*/*.json'."),
     ):
         command = option(command)
     return command
 
 
+def harness_options(command: Command) -> Command:
+    """Add --format and --models: how results of evaluation harnesses are read."""
+    for option in (
+        click.option(
+            "--models",
+            type=click.Path(path_type=Path),
+            help="CSV file pattern, total_params[, family, model, tokens ...]: models that the packaged table does not know.",
+        ),
+        click.option(
+            "--format",
+            "format_",
+            help="Read only files of this tool: lm-eval, lm-eval-old, helm, inspect, every-eval-ever, lighteval, opencompass.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+axis_option = click.option(
+    "--axis",
+    type=click.Choice(["params", "compute", "tokens", "step", "loss"]),
+    default="params",
+    show_default=True,
+    help="What orders the models of a curve.",
+)
 definitions_option = click.option(
     "--definitions", is_flag=True, help="Read task definitions (task.json) to count items, however large they are."
 )
@@ -65,20 +91,25 @@ def seed_option(*, default: int = 0) -> Option:
     )
 
 
-def draws_option(*, least: int) -> Option:
+def draws_option(*, least: int, default: int = 999) -> Option:
     """Add --draws, of which a command needs at least ``least``."""
     return click.option(
         "--draws",
         type=click.IntRange(min=least),
-        default=999,
+        default=default,
         show_default=True,
         help="Draws of each null or interval.",
     )
 
 
-def analysis_options(command: Command) -> Command:
+def analysis_options(*, draws: int = 999) -> Option:
     """Add --seed, --draws, --items, --lengths and --metrics-file: how curves are tested."""
-    return seed_option()(draws_option(least=19)(items_option(lengths_option(metrics_file_option(command)))))
+
+    def add(command: Command) -> Command:
+        tests = draws_option(least=19, default=draws)
+        return seed_option()(tests(items_option(lengths_option(metrics_file_option(command)))))
+
+    return add
 
 
 def out_folder_options(default: str) -> Option:

@@ -88,6 +88,18 @@ def got(
         )
 
 
+def fail_untested(tested: int) -> None:
+    """End with status 1 where no curve at all was tested: nothing is known of the source then.
+
+    Raises
+    ------
+    ClickException
+        Saying where the reasons are.
+    """
+    if not tested:
+        raise click.ClickException("no curve could be tested; the reasons and what to do about each are said above")
+
+
 def say_notes(found: Source) -> None:
     """Say what was left out of the task definitions of a source."""
     for note in found.notes:

@@ -24,12 +24,14 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import FetchError, IntegrityError
 from bigbench_meta.fetcher import zip_end
-from bigbench_meta.fetcher.checkout import LINK, Skipped, check_count, check_path, choose, escapes, is_text
+from bigbench_meta.fetcher.checkout import LINK, Skipped, check_count, check_path, escapes, is_text
 from bigbench_meta.fetcher.git import plumbing
+from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bigbench_meta.fetcher.selection import Selection
     from bigbench_meta.progress import Progress
 
 # Limits against archives made to fill the disk. All of BIG-bench, with everything that is not read, is about 10 GB
@@ -94,7 +96,9 @@ def _kind(path: Path) -> str | None:
     return "tar"
 
 
-def import_archive(path: Path, repository: Path, *, progress: Progress | None = None) -> None:
+def import_archive(
+    path: Path, repository: Path, *, selection: Selection = BIGBENCH_LAYOUT, progress: Progress | None = None
+) -> None:
     """Put the score and task files of an archive into an empty folder as a bare repository with one commit.
 
     What is not read is listed in ``skipped.json`` there.
@@ -106,7 +110,7 @@ def import_archive(path: Path, repository: Path, *, progress: Progress | None = 
     """
     try:
         with _members(path, repository) as members:
-            _import(path, members, repository, progress)
+            _import(path, members, repository, selection, progress)
     except (*_DAMAGED, OSError) as err:
         if isinstance(err, OSError) and err.errno not in {None, errno.EINVAL}:
             raise  # of the disk; without a number it is a decompressor's, and no place before the start of a file can be sought
@@ -133,14 +137,16 @@ def read_skipped(repository: Path) -> tuple[Skipped, ...]:
         ) from err
 
 
-def _import(path: Path, members: list[_Member], repository: Path, progress: Progress | None) -> None:
+def _import(
+    path: Path, members: list[_Member], repository: Path, selection: Selection, progress: Progress | None
+) -> None:
     if len(members) > MAX_MEMBERS:
         raise FetchError(_TOO_MANY.format(path=path, most=MAX_MEMBERS))
     for member in members:
         if escapes(member.path):
             check_path(member.path, where=str(path))
     inside = [m for m in members if ".git" not in m.path.split("/")]
-    chosen, left_out = choose(m.path for m in inside)
+    chosen, left_out = selection.choose(m.path for m in inside)
     check_count(len(chosen), where=str(path))
     skipped = [Skipped(name, reason) for name, reason in left_out.items()]
     skipped += [

@@ -7,23 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigbench_meta.errors import FetchError
-from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, check_count, choose, is_text, is_wanted
+from bigbench_meta.fetcher.checkout import Checkout, Entry, Skipped, check_count, is_text
+from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bigbench_meta.fetcher.selection import Selection
 
-def list_folder(folder: Path) -> Checkout:
+
+def list_folder(folder: Path, selection: Selection = BIGBENCH_LAYOUT) -> Checkout:
     """List the entries of a plain folder in place; links that lead out of it are not followed."""
     sizes: dict[str, int] = {}
     skipped: list[Skipped] = []
-    prefix = f"{folder.name}/"  # the folder may be the one named `results` itself
+    # The folder may be the one named `results` itself; the patterns of a selection begin inside it.
+    prefix = "" if selection.patterns else f"{folder.name}/"
     for path, entry in _walk(folder, ""):
         if entry.is_symlink() and _leads_to_folder(entry):
             skipped.append(
                 Skipped(path if is_text(path) else ascii(path), "is a symbolic link to a folder; it is not entered")
             )
-        elif not is_wanted(prefix + path):
+        elif not selection.may_hold(prefix + path):
             continue
         elif not is_text(path):
             skipped.append(Skipped(ascii(path), "has a name that is not UTF-8"))
@@ -35,11 +39,19 @@ def list_folder(folder: Path) -> Checkout:
             skipped.append(Skipped(path, "may not be read; change its permissions"))
         else:
             sizes[path] = entry.stat().st_size
-    chosen, left_out = choose(prefix + path for path in sizes)
+    chosen, left_out = selection.choose(prefix + path for path in sizes)
     check_count(len(chosen), where=str(folder))
     skipped += [Skipped(path.removeprefix(prefix), reason) for path, reason in left_out.items()]
     entries = tuple(Entry(path, None, sizes[path]) for path in sorted(sizes) if prefix + path in chosen)
     return Checkout(source=str(folder), root=folder, commit=None, entries=entries, skipped=tuple(sorted(skipped)))
+
+
+def single_file(path: Path) -> Checkout:
+    """Return one file as a source of its own."""
+    if not is_text(path.name):
+        raise FetchError(f"{path}: has a name that is not UTF-8; rename it")
+    entry = Entry(path.name, None, path.stat().st_size)
+    return Checkout(source=str(path), root=path.parent, commit=None, entries=(entry,))
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

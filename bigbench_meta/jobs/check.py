@@ -86,7 +86,15 @@ def check(
     *,
     tasks: Sequence[str] | None = None,
     items: pd.DataFrame | str | Path | None = None,
+    lengths: pd.DataFrame | str | Path | None = None,
     metrics_file: str | Path | None = None,
+    models: str | Path | None = None,
+    axis: str = "params",
+    format: str | None = None,  # noqa: A002 - the word that users know for it
+    path: str | None = None,
+    ref: str | None = None,
+    cache_dir: Path | None = None,
+    offline: bool = False,
     seed: int = 0,
     draws: int = 999,
     progress: Progress | bool | None = None,
@@ -102,8 +110,16 @@ def check(
     items : DataFrame, str or Path, optional
         Frame or CSV file ``task, n_items``: the items behind each score. Without it only the scatter of many tasks can stand for
         the noise of a score.
+    lengths : DataFrame, str or Path, optional
+        Frame or CSV file ``task, target_length``: tokens of the targets.
     metrics_file : str or Path, optional
         CSV file of your own rows of the metric registry, as for `bigbench_meta.metrics`.
+    models : str or Path, optional
+        CSV file of models that the packaged table does not know, as for `bigbench_meta.models`.
+    axis : str
+        What orders the models of a curve, as for `bigbench_meta.analyze`.
+    format, path, ref, cache_dir, offline
+        As in `bigbench_meta.load_results` and `bigbench_meta.fetch`.
     seed : int
         Seed of every random choice.
     draws : int
@@ -134,16 +150,20 @@ def check(
     from bigbench_meta.facts.metrics import metrics
 
     progress = shown(progress)
-    given, _ = read_given(items=items)
-    found = load_source(source, rng=seed, selection=Selection(tasks=tasks), progress=progress)
+    given, of_targets = read_given(items=items, lengths=lengths)
+    only = Selection(tasks=tasks, models=models, format=format, path=path)
+    found = load_source(
+        source, rng=seed, selection=only, ref=ref, cache_dir=cache_dir, offline=offline, progress=progress
+    )
     analysis = analyze(
         found.results,
         rng=seed,
         draws=draws,
         items=found.items if given is None else given,
         definitions=found.definitions,
-        lengths=found.lengths,
+        lengths=found.lengths if of_targets is None else of_targets,
         registry=metrics(metrics_file),
+        axis=axis,
         progress=False if progress is None else progress,
     )
     return check_of(found.results, analysis)

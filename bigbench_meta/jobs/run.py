@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bigbench_meta import __version__
 from bigbench_meta.cards import Card, WithCard
-from bigbench_meta.jobs.sources import LADDER, load_source
+from bigbench_meta.jobs.sources import LADDER, Selection, load_source
 from bigbench_meta.progress import shown
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class Run(WithCard):
     out
         The folder written.
     source, kind
-        What was analysed, and whether its numbers are ``real``, a ``user``'s own table, or ``simulated``.
+        What was analysed, and whether its numbers are ``real``, a ``user``'s own results, or ``simulated``.
+    tested
+        Curves that were tested.
     summary
         The answer in a few lines, each with its label, as at the head of the report.
     findings
@@ -54,6 +56,7 @@ class Run(WithCard):
     out: Path
     source: str
     kind: str
+    tested: int
     summary: tuple[tuple[str, str], ...]
     findings: tuple[str, ...]
     counts: dict[str, int]
@@ -99,6 +102,10 @@ def run(
     lengths: pd.DataFrame | str | Path | None = None,
     metrics_file: str | Path | None = None,
     human: str | Path | None = None,
+    models: str | Path | None = None,
+    axis: str = "params",
+    format: str | None = None,  # noqa: A002 - the word that users know for it
+    path: str | None = None,
     force: bool = False,
     strict: bool = False,
     ref: str | None = None,
@@ -129,6 +136,12 @@ def run(
     human : str or Path, optional
         Scores of human raters for reference lines: BIG-bench's ``task_human_eval.pkl`` (nothing in it is run) or a CSV
         file ``task`` (and ``metric``) with a column for each kind of rater, in the units of score files.
+    models : str or Path, optional
+        CSV file of models that the packaged table does not know, as for `bigbench_meta.models`.
+    axis : str
+        What orders the models of a curve, as for `bigbench_meta.analyze`.
+    format, path
+        Which files of a source to read, as for `bigbench_meta.load_results`.
     strict : bool
         Fail at the first problem of the source instead of recording it.
     ref, cache_dir, offline, definitions
@@ -149,9 +162,11 @@ def run(
     import numpy as np
 
     from bigbench_meta.analysis import analyze
+    from bigbench_meta.analysis.coverage import coverage
     from bigbench_meta.analysis.findings import findings
     from bigbench_meta.analysis.references import human_scores, references
     from bigbench_meta.analysis.unmatched import not_used
+    from bigbench_meta.axes import on_axis
     from bigbench_meta.export import as_read_back, check_run_folder, keep_apart, write_run_folder
     from bigbench_meta.facts.metrics import metrics
     from bigbench_meta.jobs.given import as_path, name_given, read_given
@@ -159,7 +174,13 @@ def run(
 
     out, metrics_file, human, cache_dir = Path(out), as_path(metrics_file), as_path(human), as_path(cache_dir)
     check_run_folder(out, force=force)
-    beside = {"items": items, "lengths": lengths, "metrics_file": metrics_file, "human": human}
+    beside = {
+        "items": items,
+        "lengths": lengths,
+        "metrics_file": metrics_file,
+        "human": human,
+        "models": as_path(models),
+    }
     files_read = [as_path(each) for each in (source, *beside.values()) if isinstance(each, str | Path)]
     keep_apart(written=[out], read=files_read)
     registry = metrics(metrics_file)
@@ -171,6 +192,7 @@ def run(
     with clock.stage("load"):
         got = load_source(
             source,
+            selection=Selection(models=models, format=format, path=path),
             rng=rng,
             strict=strict,
             ref=ref,
@@ -179,7 +201,9 @@ def run(
             definitions=definitions,
             progress=progress,
         )
-        results, kind = replace(got.results, notes=(*got.results.notes, *got.notes)), got.kind
+        placed = on_axis(got.results.frame, axis)
+        notes = (*got.results.notes, *got.notes, *placed.notes)
+        results, kind = replace(got.results, frame=placed.frame, notes=notes), got.kind
         lines = references(results.frame, human=raters)
     with clock.stage("analyse"):
         analysis = analyze(
@@ -190,6 +214,7 @@ def run(
             definitions=got.definitions,
             lengths=got.lengths if lengths_given is None else lengths_given,
             registry=registry,
+            axis=axis,
             progress=progress,
         )
     with clock.stage("report"):
@@ -197,10 +222,11 @@ def run(
         of_analysis = {each.name: getattr(analysis, each.name) for each in fields(analysis) if each.name != "settings"}
         results = replace(results, notes=(*results.notes, *not_used(results.frame, human=raters)))
         tables = {"results": results.frame, "problems": results.problems, "references": lines, **of_analysis}
-        counts = _counts(results, analysis)
+        counts = _counts(results, analysis, left_out=sum(placed.left_out.values()))
         provenance = _provenance(
             results, analysis, kind=kind, counts=counts,
             arguments={"source": results.source, "ref": ref, "seed": seed, "draws": draws, "strict": strict, "definitions": definitions,
+                       "axis": axis, "format": format, "path": path,
                        **{name: name_given(given) for name, given in beside.items()}},
         ) | {"findings": list(sentences)}  # fmt: skip
         # The page is made of the tables as they will be read from the folder, so that `report` makes the same again.
@@ -208,10 +234,11 @@ def run(
         files = page_files(page, progress=progress)
     with clock.stage("write"):
         written = write_run_folder(out, tables=tables, files=files, provenance=provenance, force=force)
-    return Run(written, results.source, kind, page.lead, sentences, counts, clock.seconds)
+    tested = coverage(analysis.curves).tested
+    return Run(written, results.source, kind, tested, page.lead, sentences, counts, clock.seconds)
 
 
-def _counts(results: Results, analysis: Analysis) -> dict[str, int]:
+def _counts(results: Results, analysis: Analysis, *, left_out: int = 0) -> dict[str, int]:
     """Rows and curves at every step, from numbers on disk to curves with a verdict; they add up at each."""
     from bigbench_meta.analysis.conservation import account
 
@@ -220,6 +247,7 @@ def _counts(results: Results, analysis: Analysis) -> dict[str, int]:
             f"numbers_{name}" if name != "files" else "score_files": value
             for name, value in results.counts._asdict().items()
         },
+        "numbers_not_on_the_axis": left_out,
         "problems": len(results.problems),
         "tasks": int(results.frame["task"].nunique()),
         "families": int(results.frame["family"].nunique()),
@@ -242,10 +270,11 @@ def _provenance(
         "source": results.source,
         "commit": results.commit,
         "kind": kind,
+        "formats": dict(results.formats),
         "arguments": arguments,
         "counts": counts,
         "left_out": left_out,
-        "notes": list(results.notes),
+        "notes": list(dict.fromkeys([*results.notes, *analysis.settings["axis_notes"]])),
         "settings": analysis.settings,
         "versions": {"bigbench_meta": __version__, "python": platform.python_version()}
         | {name: version(name) for name in _LIBRARIES},

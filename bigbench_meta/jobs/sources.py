@@ -63,6 +63,9 @@ class Selection:
     families: Sequence[str] | None = None
     shots: Sequence[int] | None = None
     metrics: Sequence[str] | None = None
+    models: str | Path | None = None
+    format: str | None = None
+    path: str | None = None
 
 
 def load_source(
@@ -103,7 +106,7 @@ def load_source(
 
     if isinstance(source, Results):
         return Source(source, "user")
-    asked = vars(selection or Selection())
+    asked = dict(vars(selection or Selection()))
     named = str(source) if isinstance(source, str | Path) else None
     if ref is not None and not has_versions(source):
         raise LoadError(
@@ -112,6 +115,11 @@ def load_source(
     if definitions and _is_table(source):
         raise LoadError(
             f"{named or 'this source'}: is a table, which has no task definitions; leave definitions=True away"
+        )
+    path = asked.pop("path")
+    if path is not None and not has_versions(source):
+        raise LoadError(
+            f"path={path!r} selects files of a source, and this one is a table or comes with the package; leave it out"
         )
     if named == LADDER:
         results = load_results(fetch(str(packaged_ladder())), strict=strict, cache_dir=cache_dir, **asked)
@@ -125,10 +133,18 @@ def load_source(
         source
         if isinstance(source, Checkout)
         else fetch(
-            str(source), ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, progress=progress
+            str(source),
+            ref=ref,
+            cache_dir=cache_dir,
+            offline=offline,
+            definitions=definitions,
+            path=path,
+            progress=progress,
         )
     )
     results = load_results(checkout, strict=strict, cache_dir=cache_dir, **asked)
+    if results.formats:
+        return Source(results, "user")
     kind = "simulated" if _is_simulated(checkout) else "real"
     left_out = tuple(definitions_left_out(checkout))
     return Source(results, kind, definitions=task_definitions(checkout), notes=left_out)

@@ -29,7 +29,8 @@ class Problem(NamedTuple):
 class Loaded(NamedTuple):
     """What was read from a source, before any selection: RESULTS, its problems by file, and what they must add up to.
 
-    ``notes`` are sentences about the source as a whole that are no problem of any number.
+    ``notes`` are sentences about the source as a whole that are no problem of any number; ``formats`` counts its files by
+    the tool that wrote them.
     """
 
     frame: pd.DataFrame
@@ -37,6 +38,7 @@ class Loaded(NamedTuple):
     files: int
     on_disk: int
     notes: tuple[str, ...] = ()
+    formats: tuple[tuple[str, int], ...] = ()
 
 
 class Model(NamedTuple):

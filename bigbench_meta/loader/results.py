@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
@@ -22,7 +22,7 @@ from bigbench_meta.cards import Card, WithCard, counted
 from bigbench_meta.errors import LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
@@ -86,6 +86,8 @@ class Results(WithCard):
         Where the numbers come from.
     notes
         Sentences about the source as a whole, such as the defaults of columns that a table does not have.
+    formats
+        Files by what wrote them, such as ``{"lm-eval": 8}``; empty for BIG-bench's score files and tables.
     """
 
     frame: pd.DataFrame
@@ -95,6 +97,7 @@ class Results(WithCard):
     source: str
     commit: str | None
     notes: tuple[str, ...] = ()
+    formats: Mapping[str, int] = field(default_factory=dict)
 
     def _card(self) -> Card:
         frame, counts = self.frame, self.counts
@@ -143,6 +146,9 @@ def load_results(
     families: Sequence[str] | None = None,
     shots: Sequence[int] | None = None,
     metrics: Sequence[str] | None = None,
+    models: str | Path | None = None,
+    format: str | None = None,  # noqa: A002 - the word that users know for it
+    path: str | None = None,
     cache_dir: str | Path | None = None,
     use_cache: bool = True,
 ) -> Results:
@@ -151,14 +157,24 @@ def load_results(
     Parameters
     ----------
     source
-        A checkout, anything :func:`bigbench_meta.fetch` takes, or a RESULTS-shaped ``.csv`` or ``.parquet`` file or
-        pandas DataFrame (see :mod:`bigbench_meta.loader.user_table`).
+        A checkout, anything :func:`bigbench_meta.fetch` takes, or a RESULTS-shaped table: a ``.csv``, ``.tsv``,
+        ``.parquet`` or ``.jsonl`` file, gzipped or not, or a pandas, polars or Arrow frame (see
+        :mod:`bigbench_meta.loader.user_table`). A source without BIG-bench's score files is read for the result files
+        of evaluation harnesses, each recognised by what it holds (see docs/your-own-results.md).
     strict
         Raise at the first problem, first by path and place, instead of returning them all.
     tasks, families, shots, metrics
         What to load; None means everything. Tasks are selected by folder, so that only their files are read (a file
         that names another task than its folder goes with its folder, on record in PROBLEMS); families, shots and metrics stand inside the files, so that every file of the selected tasks is read.
         PROBLEMS always covers whole files. ``exact_string_match`` is taken for ``exact_str_match``, and logged.
+    models
+        CSV file of models that the packaged table does not know, or that should be called otherwise, as for
+        :func:`bigbench_meta.models`. For harness results only.
+    format
+        Read only files of this format: ``lm-eval``, ``lm-eval-old``, ``helm``, ``inspect``, ``every-eval-ever``,
+        ``lighteval``, ``opencompass`` or ``bigbench``. By default each file is read as what it is.
+    path
+        Pattern of the files of a source to read, as for :func:`bigbench_meta.fetch`.
     cache_dir
         Where sources and loaded tables are cached (default: the environment variable ``BIGBENCH_META_CACHE``, else
         the user's cache folder).
@@ -187,6 +203,11 @@ def load_results(
         if isinstance(values, str | int):
             raise LoadError(f"{option}={values!r} is a single value; expected a list, as in {option}=[{values!r}]")
     selection = {"task": tasks, "family": families, "shots": shots, "metric": metrics}
+    from bigbench_meta.loader.harness.recognise import check_format
+
+    check_format(format)
+    if path is not None and (is_frame(source) or (isinstance(source, str | Path) and is_table(source))):
+        raise LoadError(f"path={path!r} selects files of a source, and this one is a table; leave it out")
     if isinstance(source, str | Path) and is_table(source):
         from bigbench_meta.loader.user_table import read_table
 
@@ -200,12 +221,14 @@ def load_results(
     from bigbench_meta.loader import table_cache
     from bigbench_meta.loader.bigbench.reading import no_collection
 
-    checkout = fetch(source, cache_dir=cache_dir) if isinstance(source, str | Path) else source
+    checkout = fetch(source, cache_dir=cache_dir, path=path) if isinstance(source, str | Path) else source
     if not isinstance(checkout, Checkout):
         raise LoadError(
             f"a {type(source).__name__} is no source; expected a path or address, a Checkout, or a DataFrame with the columns "
             "task, metric, family, model, scale, score"
         )
+    if not _is_bigbench(checkout, format):
+        return _harness(checkout, selection, models=models, only=format, strict=strict)
     entries = _entries_of(checkout, tasks)
     place = table_cache.place_of(checkout, entries, cache=cache_folder(cache_dir)) if use_cache else None
     loaded = table_cache.read(place) if place is not None else None
@@ -218,17 +241,56 @@ def load_results(
 
 
 def is_frame(source: object) -> TypeGuard[pd.DataFrame]:
-    """Say whether a source is a frame in memory, without importing pandas where nobody has."""
-    return hasattr(source, "iloc") and hasattr(source, "columns")
+    """Say whether a source is a frame in memory (of pandas, polars or Arrow), without importing what nobody has."""
+    return hasattr(source, "columns") and any(hasattr(source, name) for name in ("iloc", "to_arrow", "column_names"))
+
+
+def _is_bigbench(checkout: Checkout, only: str | None) -> bool:
+    """Say whether a checkout is read as BIG-bench's score files: by their layout, unless another format is asked for."""
+    from bigbench_meta.fetcher.checkout import is_result_path
+
+    if only is not None:
+        return only == "bigbench"
+    return any(is_result_path(entry.path) for entry in checkout.entries)
+
+
+def _harness(
+    checkout: Checkout,
+    selection: dict[str, Sequence[str] | Sequence[int] | None],
+    *,
+    models: str | Path | None,
+    only: str | None,
+    strict: bool,
+) -> Results:
+    """Load the result files of evaluation harnesses."""
+    from bigbench_meta.facts.models import models as model_table
+    from bigbench_meta.loader.harness.many import read_source
+
+    loaded = read_source(checkout, model_table(models), only=only)
+    if loaded.frame.empty:
+        problems = loaded.problems
+        first = f"; first problem: {_one_line(problems[0], of=len(problems))}" if problems else ""
+        raise LoadError(
+            f"{checkout.source}: no score in {len(checkout.entries)} files; expected result files of an evaluation harness, "
+            f"recognised by what they hold, or results/scores_*.json of BIG-bench{first}"
+        )
+    return _results(loaded, selection, strict=strict, source=checkout.source, commit=checkout.commit)
 
 
 def is_table(source: str | Path) -> bool:
-    """Say whether a source is a table of results of its own, not a repository or folder of score files."""
+    """Say whether a source is a table of results of its own, not a repository, folder or file of another tool."""
+    from bigbench_meta.loader.harness.opencompass import SUMMARY_START
     from bigbench_meta.loader.user_table import SUFFIXES
 
     path = Path(source)
     # Without an error where the path is too long or may not be looked at: `fetch` says so.
-    return path.suffix.lower() in SUFFIXES and os.path.isfile(path)  # noqa: PTH113
+    if not (path.name.lower().endswith(SUFFIXES) and os.path.isfile(path)):  # noqa: PTH113
+        return False
+    try:
+        with path.open("rb") as file:
+            return not file.read(len(SUMMARY_START) + 3).removeprefix(b"\xef\xbb\xbf").startswith(SUMMARY_START)
+    except OSError:
+        return True  # reading says what is wrong
 
 
 def _read(checkout: Checkout, entries: Sequence[Entry]) -> Loaded:
@@ -282,7 +344,7 @@ def _results(
             f"{counts.not_selected} not selected; this is a fault of this package, please report it with the files"
         )
     table = pd.DataFrame([problem[:-1] for problem in problems], columns=PROBLEMS.names, dtype="str")
-    return Results(frame, table, explained, counts, source, commit, notes)
+    return Results(frame, table, explained, counts, source, commit, notes, dict(loaded.formats))
 
 
 def _entries_of(checkout: Checkout, tasks: Sequence[str] | None) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""RESULTS-shaped CSV and Parquet files and frames as a source: how users bring their own numbers.
+"""RESULTS-shaped tables as a source: CSV, TSV, JSON Lines and Parquet files, and frames in memory.
 
 Required columns are ``task, metric, family, model, scale, score``. Columns that are not there get a default, and a note
 says which. Cells are judged like the values of score files: what is odd becomes a row of PROBLEMS.
@@ -6,17 +6,19 @@ says which. Cells are judged like the values of score files: what is odd becomes
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.facts.metrics import alias_taken, aliases_among
+from bigbench_meta.facts.models import number_in_words
 from bigbench_meta.loader.bigbench.careful import MAX_SHOTS, MIN_SHOTS
 from bigbench_meta.loader.columns import Loaded, Problem
 from bigbench_meta.loader.look_alikes import look_alikes
 from bigbench_meta.loader.scales import models_of_several_scales
-from bigbench_meta.schema import RESULTS, validate
-from bigbench_meta.table_files import Cell, cells_of, csv_text, parquet_table, parsed
+from bigbench_meta.schema import DIRECTIONS, RESULTS, validate
+from bigbench_meta.table_files import Cell, cells_of, csv_text, is_plain, json_lines, parquet_table, parsed
 from bigbench_meta.values import as_number, is_text, shown
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-SUFFIXES = (".csv", ".parquet")
+# What a table's name ends in; text may be packed by gzip.
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 REQUIRED = ("task", "metric", "family", "model", "scale", "score")
 
 _EXPECTED = "a header line with " + ", ".join(REQUIRED)
+_FRAME = "a frame"  # what PROBLEMS calls a frame in memory
 _NAMES = ("task", "subtask", "family", "model", "metric")
 _DEFAULTS = {
     "subtask": "the task's name",
@@ -65,80 +69,121 @@ class _Rule(NamedTuple):
 
 
 def read_table(path: Path) -> Loaded:
-    """Read a RESULTS-shaped CSV or Parquet file.
+    """Read a RESULTS-shaped file.
 
     Parameters
     ----------
     path
-        A file whose name ends in ``.csv`` (UTF-8, a header line, commas) or ``.parquet``.
+        A file whose name ends in ``.csv`` or ``.tsv`` (UTF-8, a header line), ``.jsonl`` (an object a line) or
+        ``.parquet``; the first three may be packed by gzip.
 
     Returns
     -------
     Loaded
         RESULTS sorted by key; ``on_disk`` is the number of data rows, counted apart from the reader that fills the
-        table (records of the CSV text, rows by the Parquet footer).
+        table (records of the text, rows by the Parquet footer).
 
     Raises
     ------
     LoadError
         If the file cannot be read, lacks a required column, or has a column of a type that cannot stand for one.
     """
-    cells, on_disk = (_csv_cells if path.suffix.lower() == ".csv" else _parquet_cells)(path)
+    name = path.name.lower().removesuffix(".gz")
+    read = _parquet_cells if name.endswith(".parquet") else _lines_cells if name.endswith(".jsonl") else _csv_cells
+    cells, on_disk = read(path)
     # The name of a file need not be text that a table can hold: bytes of other encodings are spelled out.
-    file = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return _checked_table(file, cells, on_disk=on_disk, place=str(path))
+    return _of_cells(
+        cells, on_disk, file=path.name.encode("utf-8", "backslashreplace").decode("utf-8"), named=str(path)
+    )
 
 
-def read_frame(frame: pd.DataFrame) -> Loaded:
-    """Read a RESULTS-shaped frame in memory, each cell judged like one of a file.
+def read_frame(frame: object) -> Loaded:
+    """Read a RESULTS-shaped frame of pandas, polars or Arrow; `read_table` says what is in the answer.
 
     Raises
     ------
     LoadError
-        If a required column is missing or a column stands twice.
+        If it lacks a required column, or has a column of a type that cannot stand for one.
     """
-    twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
-    if twice:
+    import pyarrow as pa
+
+    columns = getattr(frame, "columns", None)
+    if hasattr(frame, "iloc") and columns is not None:
+        twice = sorted({str(name) for name in columns[columns.duplicated()]})
+        if twice:
+            raise LoadError(
+                f"this frame has the column {', '.join(twice)} more than once; expected each once: rename or drop one"
+            )
+        return _pandas_frame(frame)  # type: ignore[arg-type] # by what it has
+    try:
+        table = frame.to_arrow() if hasattr(frame, "to_arrow") else pa.table(frame)  # of polars, or of Arrow's own
+    except (pa.ArrowException, TypeError, ValueError, AttributeError) as err:
         raise LoadError(
-            f"this frame has the column {', '.join(twice)} more than once; expected each once: rename or drop one"
-        )
+            f"{_FRAME}: cannot be read ({' '.join(str(err).split())[:200]}); expected columns of texts, numbers or booleans"
+        ) from err
+    cells: dict[str, list[Cell]] = {name: [] for name in table.column_names}
+    for name in table.column_names:
+        if name in _KNOWN:
+            column = table.column(name)
+            if not is_plain(column.type):
+                raise LoadError(
+                    f"{_FRAME}: column {name!r} holds {column.type}; expected text, numbers or booleans: convert it"
+                )
+            cells[name] = cells_of(column)
+    return _of_cells(cells, table.num_rows, file=_FRAME, named="this frame")
+
+
+def _pandas_frame(frame: pd.DataFrame) -> Loaded:
     cells: dict[str, list[Cell]] = {str(name): [] for name in frame.columns}
-    for name in RESULTS.columns:
+    for name in _KNOWN:
         if name in cells:
             column = frame[name].astype(object)
-            cells[name] = column.where(column.notna(), None).tolist()
-    return _checked_table("a frame", cells, on_disk=len(frame), place="this frame")
+            cells[name] = [_cell(cell) for cell in column.where(column.notna(), None).tolist()]
+    return _of_cells(cells, len(frame), file=_FRAME, named="this frame")
 
 
-def _checked_table(file: str, cells: dict[str, list[Cell]], *, on_disk: int, place: str) -> Loaded:
-    """Return the table of these cells, or say which required column is missing."""
+def _of_cells(cells: dict[str, list[Cell]], on_disk: int, *, file: str, named: str) -> Loaded:
     missing = [name for name in REQUIRED if name not in cells]
     if missing:
         raise LoadError(
-            f"{place}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a table of results needs "
-            f"{', '.join(REQUIRED)}, and may have {', '.join(_DEFAULTS)}; it has {', '.join(cells)[:300]}"
+            f"{named}: column{'s' * (len(missing) > 1)} {', '.join(missing)} missing; a table of results needs "
+            f"{', '.join(REQUIRED)}, and may have {', '.join((*_DEFAULTS, *RESULTS.optional))}; it has {', '.join(cells)[:300]}"
         )
     problems: list[Problem] = []
     values = {name: _read_column(file, name, cells[name], problems) for name in _RULES if name in cells}
-    return _table(
-        file, values, problems, on_disk=on_disk, other=[name for name in cells if name not in RESULTS.columns]
-    )
+    return _table(file, values, problems, on_disk=on_disk, other=[name for name in cells if name not in _KNOWN])
 
 
 def _csv_cells(path: Path) -> tuple[dict[str, list[Cell]], int]:
-    checked = csv_text(path, expected=_EXPECTED, error=LoadError)
+    mark = "\t" if ".tsv" in path.name.lower()[-7:] else ","
+    checked = csv_text(path, expected=_EXPECTED, error=LoadError, mark=mark)
     frame = parsed(path, checked, expected=_EXPECTED, error=LoadError, dtype=str, missing=False)
     cells: dict[str, list[Cell]] = {name: [] for name in checked.header}
     for place, name in enumerate(checked.header):
-        if name in RESULTS.columns:
+        if name in _KNOWN:
             cells[name] = [cell or None for cell in frame.iloc[:, place].tolist()]
     return cells, checked.rows
+
+
+def _lines_cells(path: Path) -> tuple[dict[str, list[Cell]], int]:
+    lines = json_lines(path, expected=f"an object a line with {', '.join(REQUIRED)}", error=LoadError)
+    names = dict.fromkeys(name for record in lines.records for name in record)
+    cells: dict[str, list[Cell]] = {name: [] for name in names}
+    for name in names:
+        if name in _KNOWN:
+            cells[name] = [_cell(record.get(name)) for record in lines.records]
+    return cells, lines.rows
+
+
+def _cell(value: object) -> Cell:
+    """Return a value of JSON as a cell; a list or object as its text, which no column takes."""
+    return value if value is None or isinstance(value, str | int | float | bool) else json.dumps(value)[:_LONG]
 
 
 def _parquet_cells(path: Path) -> tuple[dict[str, list[Cell]], int]:
     import pyarrow.parquet as pq
 
-    table = parquet_table(path, error=LoadError, wanted=RESULTS.names)
+    table = parquet_table(path, error=LoadError, wanted=[*_KNOWN])
     with pq.ParquetFile(path) as file:
         others: dict[str, list[Cell]] = {name: [] for name in file.schema_arrow.names}
     return others | {name: cells_of(table.column(name)) for name in table.column_names}, int(file.metadata.num_rows)
@@ -156,6 +201,28 @@ def _score(cell: Cell) -> object:
 def _count(cell: Cell) -> object:
     value = None if isinstance(cell, bool) else as_number(cell)
     return value if value is not None and math.isfinite(value) and value > 0 else math.nan
+
+
+def _size(cell: Cell) -> object:
+    value = _count(cell)
+    if isinstance(cell, str) and isinstance(value, float) and math.isnan(value):
+        words = number_in_words(cell)
+        return value if words is None else words
+    return value
+
+
+def _not_negative(cell: Cell) -> object:
+    value = None if isinstance(cell, bool) else as_number(cell)
+    return value if value is not None and math.isfinite(value) and value >= 0 else math.nan
+
+
+def _direction(cell: Cell) -> object:
+    word = str(cell).strip().lower()
+    return word if word in DIRECTIONS else "unknown" if cell is None else _UNUSABLE
+
+
+def _text(cell: Cell) -> object:
+    return "" if cell is None else str(cell) if is_text(str(cell)) else _UNUSABLE
 
 
 def _bound(cell: Cell) -> object:
@@ -179,16 +246,27 @@ def _truth(cell: Cell) -> object:
 _RULES = (
     {name: _Rule(_name, "a name") for name in _NAMES}
     | {name: _Rule(_bound, "a finite number") for name in ("low_score", "high_score")}
-    | {name: _Rule(_count, "a positive, finite count") for name in ("total_params", "non_embedding_params", "scale")}
+    | {name: _Rule(_size, "a positive, finite count") for name in ("total_params", "non_embedding_params", "scale")}
+    | {
+        name: _Rule(_not_negative, "a finite number that is not negative")
+        for name in ("stderr", "step", "tokens", "compute")
+    }
+    | {name: _Rule(_bound, "a finite number") for name in ("loss", "seed")}
+    | {name: _Rule(_text, "text") for name in ("filter", "harness", "task_version")}
     | {name: _Rule(_truth, "true or false") for name in ("is_aggregate", "is_preferred")}
     | {
+        "n_items": _Rule(_count, "a positive, finite count"),
+        "direction": _Rule(_direction, " or ".join(DIRECTIONS)),
         "score": _Rule(_score, "a finite number"),
         "shots": _Rule(_whole(MIN_SHOTS), f"an integer from {MIN_SHOTS} to {MAX_SHOTS}"),
         "trial": _Rule(_whole(0), f"an integer from 0 to {MAX_SHOTS}"),
     }
 )
 # An empty cell there says that the value is unknown, which needs no record.
-_MAY_BE_EMPTY = ("total_params", "non_embedding_params", "low_score", "high_score")
+_MAY_BE_EMPTY = ("total_params", "non_embedding_params", "low_score", "high_score", *RESULTS.optional)
+# All that has a meaning here, whether it is read or worked out.
+_KNOWN = {**RESULTS.columns, **RESULTS.optional}
+_LONG = 1000  # characters of a list or object that is shown as a cell
 
 
 def _read_column(file: str, name: str, cells: Sequence[Cell], problems: list[Problem]) -> list[object]:
@@ -201,7 +279,9 @@ def _read_column(file: str, name: str, cells: Sequence[Cell], problems: list[Pro
             action = "the row is not used"
         elif unknown and not (cell is None and name in _MAY_BE_EMPTY):
             action = "taken as NaN"
-        elif name not in _NAMES and isinstance(cell, bool) and not isinstance(value, bool):
+        elif (name not in _NAMES and isinstance(cell, bool) and not isinstance(value, bool)) or (
+            rule.read is _size and isinstance(cell, str) and as_number(cell) is None
+        ):
             action = f"read as {value!r}"
         else:
             continue
@@ -243,7 +323,7 @@ def _table(
         )
         for i in _without_span(lows, highs)
     ]
-    key = list(RESULTS.key)
+    key = list(RESULTS.full_key(frame))
     repeated = frame.duplicated(key).to_numpy()
     problems += [
         Problem(file, f"row {row}", "repeats the key of an earlier row", "each key once", "the first row is kept", 1)
@@ -296,17 +376,19 @@ def _with_defaults(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, list[s
         elif name != "trial":
             full[name] = np.nan
     if "trial" in absent:
-        full["trial"] = full.groupby([name for name in RESULTS.key if name != "trial"]).cumcount()
+        full["trial"] = full.groupby(
+            [name for name in RESULTS.full_key(full) if name != "trial"], dropna=False
+        ).cumcount()
     full["source_file"] = file
     dtypes = {"category": "str", "float": "float64", "int": "int64", "bool": "bool"}
-    full = full.astype({name: dtypes[word] for name, word in RESULTS.columns.items() if name in full})
+    full = full.astype({name: dtypes[word] for name, word in _KNOWN.items() if name in full})
     full["score_normalized"] = normalized(
         full["score"].to_numpy(),
         low=full["low_score"].to_numpy(),
         high=full["high_score"].to_numpy(),
         where=full["is_preferred"].to_numpy(),
     )
-    for name, word in RESULTS.columns.items():
-        if word == "category":
+    for name, word in _KNOWN.items():
+        if word == "category" and name in full:
             full[name] = pd.Categorical(full[name], categories=pd.Index(sorted(full[name].unique()), dtype="str"))
-    return full[RESULTS.names], notes
+    return full[[name for name in _KNOWN if name in full]], notes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigbench_meta import figures
+from bigbench_meta.analysis.coverage import claimed_in_source
 from bigbench_meta.analysis.tasks.concentration import HARD_SOFT
 from bigbench_meta.analysis.tasks.sentences import shift_words
 from bigbench_meta.report.drawing import draw_one
@@ -27,6 +28,8 @@ def claims_section(tables: Mapping[str, pd.DataFrame]) -> Section:
     section = Section(name="claims-by-metric", title="Do claims of emergence concentrate on a few metrics?")
     table = tables.get("concentration")
     if table is None or not len(table) or "comparison" not in table:
+        return section
+    if "claims" in tables and not claimed_in_source(tables["claims"]):
         return section
     claims = table[(table["source"] == "claims") & (table["effect"] == _EXACT)]
     plain = claims[claims["strata"].fillna("") == ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bigbench_meta import figures
+from bigbench_meta.analysis.coverage import claimed_in_source
 from bigbench_meta.report.drawing import draw_one
 from bigbench_meta.report.page_parts import PageTable, Section
 
@@ -41,7 +42,8 @@ def scores_section(tables: Mapping[str, pd.DataFrame], *, simulated: bool) -> Se
         curves,
         tuple(column for column in CURVE_COLUMNS if column in curves.columns and (several or column != "subtask")),
     )
-    return Section(name="scores", title="Emergence scores by metric", figures=(shown,), tables=(table,))
+    drawn = (shown,) if curves["emergence_score"].notna().any() else ()  # nothing to draw where no curve has a score
+    return Section(name="scores", title="Emergence scores by metric", figures=drawn, tables=(table,))
 
 
 _LISTINGS = (
@@ -60,10 +62,15 @@ _LISTINGS = (
 )
 
 
+# Tables of the published claims and of BIG-bench's tasks.
+_OF_CLAIMS = ("concentration", "claims")
+
+
 def listing_sections(tables: Mapping[str, pd.DataFrame]) -> list[Section]:
-    """One section per further table that has rows."""
+    """One section per further table that has rows; those of claims only where the source has a claimed task."""
+    claimed = "claims" not in tables or claimed_in_source(tables["claims"])
     return [
         Section(name=name, title=title, tables=(PageTable(name, title, note, tables[name]),))
         for name, title, note in _LISTINGS
-        if name in tables and len(tables[name])
+        if name in tables and len(tables[name]) and (name not in _OF_CLAIMS or claimed)
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigbench_meta.errors import OutputError, printable
+from bigbench_meta.schema import DERIVED_METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +87,58 @@ def task_table(
         cells = ["\n".join(map(printable, what)), row["n_scales"], sparkline(line.tolist()) + ends]
         table.add_row(*(Text(str(cell)) for cell in [*cells, *(printable(_cell(row[name])) for name in found)]))
     return table
+
+
+def check_table(results: pd.DataFrame, curves: pd.DataFrame) -> Table:
+    """The short answer of an analysis: one row a task, family and number of shots.
+
+    Parameters
+    ----------
+    results, curves
+        RESULTS, and CURVES of `bigbench_meta.analyze`. Aggregates and derived metrics have no rows. Where a task has several
+        subtasks the line is their mean and the verdicts are counted.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for name, justify in (
+        ("task", "left"), ("metric", "left"), ("family", "left"), ("shots", "right"), ("M", "right"), ("score over scale", "left"),
+        ("verdict", "left"), ("why", "left"), ("smallest jump seen", "right"), ("other metrics of the same outputs", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "score over scale")  # type: ignore[arg-type]
+    own = curves[~curves["is_aggregate"].astype(bool) & (curves["metric"].astype(str) != DERIVED_METRIC)]
+    own = own.astype(
+        dict.fromkeys(("task", "subtask", "metric", "family", "verdict", "verdict_reason", "not_tested"), str)
+    )
+    points = results.astype(dict.fromkeys(("task", "subtask", "metric", "family"), str))
+    for (task, family, shots), part in own.groupby(["task", "family", "shots"], sort=True):
+        main = part[part["is_preferred"].astype(bool)]
+        main = main if len(main) else part
+        metric = ", ".join(dict.fromkeys(main["metric"]))
+        rows = points[(points["task"] == task) & (points["family"] == family) & (points["shots"] == shots)]
+        rows = rows[rows["metric"].isin(main["metric"]) & rows["subtask"].isin(main["subtask"])]
+        line = rows.groupby("scale")["score"].mean()
+        ends = f" {line.iloc[0]:.3g} → {line.iloc[-1]:.3g}" if len(line) else ""
+        others = part[~part.index.isin(main.index)]
+        cells = [
+            task, metric, family, shots, int(main["n_scales"].max()), sparkline(line.tolist()) + ends, _verdicts(main), _why(main),
+            _cell(main["detectable_jump"].median()), "; ".join(f"{name}: {_verdicts(each)}" for name, each in others.groupby("metric")),
+        ]  # fmt: skip
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
+    return table
+
+
+def _verdicts(curves: pd.DataFrame) -> str:
+    """The verdict of a curve, or how many of several have which."""
+    counts = curves["verdict"].str.replace("_", " ").value_counts()
+    return counts.index[0] if len(curves) == 1 else ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+def _why(curves: pd.DataFrame) -> str:
+    """Why a curve has its verdict; of several, the reason of most."""
+    words = curves["not_tested"].where(curves["not_tested"] != "", curves["verdict_reason"])
+    return str(words.mode().iloc[0])
 
 
 def _references(task: str, references: pd.DataFrame | None) -> Text | None:

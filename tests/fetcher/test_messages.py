@@ -237,6 +237,9 @@ ELSEWHERE = {
     "the kept repository names no commit": "tests/fetcher/test_faults.py::test_damaged_cache",
     "the kept list of refs cannot be read": "tests/fetcher/test_refusals.py::test_damaged_list_of_a_bundles_refs",
     "is not a list of refs": "tests/fetcher/test_refusals.py::test_damaged_list_of_a_bundles_refs",
+    "not a pattern of paths in a source": "tests/fetcher/test_selection.py::test_refused_patterns",
+    "no file matches path=": "tests/fetcher/test_selection.py::test_a_pattern_that_names_nothing",
+    "has a name that is not UTF-8; rename it": "tests/fetcher/test_selection.py::test_one_file_without_a_readable_name",
     "words(errors)": "tests/fetcher/test_refusals.py::test_a_tree_that_is_gone",
 }
 

@@ -66,6 +66,7 @@ PACKAGED_WEIGHT = 4.0
 MIN_RESIDUAL_TASKS, MIN_RESIDUAL_DOF = 5, 10.0
 # A share whose fitted success is 0 or 1 still varies; half a success (of n items, or of this many) keeps it from 0.
 _ITEMS_OF_A_SHARE = 100.0
+_ITEMS_OF_AN_ERROR = 1000.0
 _EM_STEPS = 300
 # Masses that move less than that have settled.
 _EM_TOLERANCE = 1e-5
@@ -233,6 +234,23 @@ def packaged_masses() -> Vector:
     for rho, mass in _PACKAGED_RHO:
         masses[int(np.argmin(np.abs(RHO_GRID - rho)))] += mass
     return masses
+
+
+def noise_of_errors(variance: float, *, n_items: float) -> Noise:
+    """Return the noise of a curve whose scatter no other task tells: the errors that its source gives, and what they leave out.
+
+    A standard error speaks of the items alone. What models of one size differ by beyond that has the packaged distribution,
+    as of a lone curve of successes with as many items.
+
+    Parameters
+    ----------
+    variance : mean square of the standard errors.
+    n_items : items behind a point; where they are unknown, as many as many tests have.
+    """
+    n = n_items if np.isfinite(n_items) else _ITEMS_OF_AN_ERROR
+    masses = packaged_masses()
+    keep = masses > 0
+    return Noise("constant", np.nan, variance * (1.0 + (n - 1.0) * RHO_GRID[keep]), masses[keep])
 
 
 def _mixtures(log_likelihood: Vector, weights: Vector, extra: Vector) -> Vector:

@@ -155,7 +155,9 @@ def _noise_words(curve: Curve, noise: Noise | None, pooled: dict[NoiseGroup, Ove
     if noise is None:
         return "unknown"
     group = pooled[noise_group(curve)]
-    tasks = group.n_tasks if group is not None else 0
+    if group is None:
+        return "standard errors given with the scores, and packaged overdispersion"
+    tasks = group.n_tasks
     what = "items and overdispersion" if noise.kind == "items" else "scatter about the fit"
     return f"{what}, pooled over {tasks} tasks"
 
@@ -311,9 +313,10 @@ def point_table(analyzed: pd.DataFrame, curves: list[Curve], *, noises: list[Noi
             # Fitted by nothing: the mean factor over tasks, at the score itself.
             mean_factor = float(noise.factors @ noise.masses)
             whole_error = np.sqrt(noise.unit_variance(curve.y) * mean_factor)
-        for scale, score, item, whole in zip(curve.scale, curve.score, items_error, whole_error, strict=True):
+        errors = (curve.error_on_disk(items_error), curve.error_on_disk(whole_error))
+        for scale, score, item, whole in zip(curve.scale, curve.score, *errors, strict=True):
             positions.append(position)
-            cells.append((scale, score, item * curve.unit, whole * curve.unit))
+            cells.append((scale, score, item, whole))
     table = pd.DataFrame(
         cells, columns=["scale", "score", "error_items", "error_with_overdispersion"], dtype=np.float64
     )

@@ -20,7 +20,7 @@ from bigbench_meta.analysis.curves.fits import Levels
 from bigbench_meta.analysis.curves.items import ItemTable
 from bigbench_meta.analysis.curves.margins import with_margins
 from bigbench_meta.emergence import curve_points
-from bigbench_meta.facts.metrics import NO_MEANS, look_up
+from bigbench_meta.facts.metrics import EXPONENTIALS, NO_MEANS, look_up
 from bigbench_meta.schema import CURVES, DERIVED_METRIC
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class Curve:
     is_share : whether the score is a share of successes, so that the binomial speaks of it.
     n_items, items_source : items behind a point and where the number comes from.
     refused : why no test is run, or an empty string.
+    error_variance : mean square of the standard errors that the source gives with the scores, in units of ``y``; NaN where
+        it does not give all of them.
+    logged : whether ``y`` is the logarithm of the score: a perplexity is the exponential of a loss, and its own steps are
+        all made by the smallest models. Effects are then in nats.
     margin_scale : what margins are shares of, in units of ``y``; see `bigbench_meta.analysis.curves.margins`.
     """
 
@@ -68,6 +72,8 @@ class Curve:
     n_items: float
     items_source: str
     refused: str
+    error_variance: float = np.nan
+    logged: bool = False
     margin_scale: float = 1.0
 
     @property
@@ -77,7 +83,15 @@ class Curve:
 
     def on_disk(self, value: float) -> float:
         """Turn a score of this curve's scale and orientation back into the metric's own."""
-        return (self.ends - value if self.flipped else value) * self.unit
+        own = (self.ends - value if self.flipped else value) * self.unit
+        if not self.logged:
+            return own
+        with np.errstate(over="ignore"):
+            return float(np.exp(own))
+
+    def error_on_disk(self, error: Vector) -> Vector:
+        """Turn errors of ``y`` into errors of the scores as they are on disk."""
+        return np.asarray(error * (self.score if self.logged else self.unit))
 
 
 class _Range(NamedTuple):
@@ -104,6 +118,7 @@ def prepare_curves(
     keys = points.curves
     facts = look_up(keys[["task", "metric"]], registry)
     table = ItemTable(items, definitions)
+    errors = error_variances(frame)
     curves = []
     columns = [keys[name].astype(str) for name in CURVES.key[:4]]
     for position, (task, subtask, metric, family) in enumerate(zip(*columns, strict=True)):
@@ -122,6 +137,7 @@ def prepare_curves(
                 is_aggregate=bool(keys["is_aggregate"].iloc[position]),
                 unplaced=bool(points.has_unplaced[position]),
                 table=table,
+                errors=errors,
             )
         )
     given = facts["margin_scale"].to_numpy(np.float64) if "margin_scale" in facts else np.full(len(facts), np.nan)
@@ -131,6 +147,21 @@ def prepare_curves(
 
 # Fits square scores and add the squares up: far below the root of the largest float, and far above any metric's values.
 LARGEST_SCORE = 1e100
+
+
+def error_variances(frame: pd.DataFrame) -> dict[tuple[str, str, str, str, int], float]:
+    """Return the mean square of the standard errors of each curve's scores, where all of them have one above 0.
+
+    A perplexity or BLEU has no items that would tell its noise; its standard error is what the source knows of it.
+    """
+    if "stderr" not in frame.columns:
+        return {}
+    logged = frame["metric"].astype(str).str.partition(",")[0].isin(EXPONENTIALS)
+    # Of a logarithm the error is the relative one.
+    squares = (frame["stderr"].where(frame["stderr"] > 0) / frame["score"].where(logged, 1.0)) ** 2
+    each = squares.groupby([frame[name].astype(str) if name != "shots" else frame[name] for name in CURVES.key])
+    mean = each.mean()[each.count() == each.size()]
+    return dict(zip(mean.index.tolist(), mean.tolist(), strict=True))
 
 
 def _refusal(metric: str, *, scale: Vector, score: Vector, direction: str, is_aggregate: bool, unplaced: bool) -> str:
@@ -158,16 +189,19 @@ def _curve(
     is_aggregate: bool,
     unplaced: bool,
     table: ItemTable,
+    errors: dict[tuple[str, str, str, str, int], float],
 ) -> Curve:
     refused = _refusal(
         key[2], scale=scale, score=score, direction=span.direction, is_aggregate=is_aggregate, unplaced=unplaced
     )
-    has_range = bool(np.isfinite(span.low) and np.isfinite(span.high))
+    logged = key[2].partition(",")[0] in EXPONENTIALS and bool((score > 0).all())
+    has_range = bool(np.isfinite(span.low) and np.isfinite(span.high)) and not logged
     unit = span.high - span.low if has_range else 1.0
     flipped = span.direction == "lower"
     low, high = (span.low / unit, span.high / unit) if has_range else (0.0, 0.0)
     ends = low + high
-    y = ends - score / unit if flipped else score / unit
+    own = np.log(score) if logged else score
+    y = ends - own / unit if flipped else own / unit
     if has_range:
         # Scores may leave their range; the levels then reach to the scores.
         levels = Levels(float(np.nanmin([low, *y])), float(np.nanmax([high, *y])))
@@ -196,4 +230,6 @@ def _curve(
         n_items=found.n_items if found else np.nan,
         items_source=found.source if found else "unknown",
         refused=refused,
+        error_variance=errors.get(key, np.nan) / unit**2,
+        logged=logged,
     )

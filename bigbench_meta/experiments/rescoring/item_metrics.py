@@ -58,6 +58,9 @@ REGISTERED = {
     "expected_calibration_error": Registered("options", 0, 1, mean=False),
     "weighted_probabilities": Registered("options", -_INF, _INF),
     "weighted_log_probabilities": Registered("options", -_INF, _INF),
+    "acc_norm": Registered("options", 0, 1),
+    "choice_probability": Registered("options", 0, 1),
+    "choice_margin": Registered("options", -1, 1),
 }
 # These need packages beyond the core.
 HEAVY = ("bleu", "rouge1", "rouge2", "rougeLsum")
@@ -171,6 +174,40 @@ def score_choice(scores: Sequence[float], values: Sequence[float]) -> Choice | N
     t = target / total if total != 0 else np.zeros_like(target)
     brier = float((t * (p - 1) ** 2 + (1 - t) * p**2).sum())
     return Choice(float(target[rank_first(scores)]), brier, len(array), float(p.max()), bool(p.argmax() == t.argmax()))
+
+
+class RightChoice(NamedTuple):
+    """How sure a model is of the right options among all: their probability, and by how much it leads the best wrong one."""
+
+    probability: float
+    margin: float
+
+
+def right_choice(scores: Sequence[float], values: Sequence[float]) -> RightChoice | None:
+    """Probability of the right options among all, and its lead; None without probabilities, or where none is wrong.
+
+    Examples
+    --------
+    >>> right_choice([0.0, 0.0], [1, 0])
+    RightChoice(probability=0.5, margin=0.0)
+    """
+    array, right = np.asarray(scores, dtype=np.float64), np.asarray(values, dtype=np.float64) > 0
+    if not np.isfinite(array.max()) or right.all() or not right.any():
+        return None
+    weight = np.exp(array - array.max())
+    p = weight / weight.sum()
+    return RightChoice(float(p[right].sum()), float(p[right].max() - p[~right].max()))
+
+
+def graded_by_length(scores: Sequence[float], options: Sequence[str], values: Sequence[float]) -> float:
+    """Value of the option with the largest log-probability a character, as lm-evaluation-harness grades ``acc_norm``.
+
+    NaN where an option is empty. The first of equals counts.
+    """
+    lengths = np.array([len(option) for option in options], dtype=np.float64)
+    if not (lengths > 0).all():
+        return float("nan")
+    return float(values[int(np.argmax(np.asarray(scores, dtype=np.float64) / lengths))])
 
 
 def weighted(scores: Sequence[float], values: Sequence[float]) -> tuple[float, float]:

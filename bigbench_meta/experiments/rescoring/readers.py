@@ -14,10 +14,12 @@ import json
 import lzma
 import zlib
 from collections import Counter
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from bigbench_meta.errors import LoadError
 from bigbench_meta.experiments.rescoring.full_logs import log_items, read_head, recorded_scores
+from bigbench_meta.experiments.rescoring.harness_samples import SAMPLE_KEY, item_of_sample, origin_of
 from bigbench_meta.experiments.rescoring.json_stream import VALUE_CHARS, JsonStream, JsonStreamError, unambiguous
 from bigbench_meta.experiments.rescoring.scored_items import RECORD_FIELDS, FieldError, Item, as_name, item_of_record
 from bigbench_meta.loader.columns import Problem
@@ -147,11 +149,14 @@ def _json_items(path: Path, own: OwnNames) -> Iterator[Item | Problem | Recorded
         return
     # bytes, so that a line that is not UTF-8 costs that line only
     with _OPENERS.get(path.suffix, open)(path, "rb") as lines:
-        yield from _line_items(lines, path, own)
+        if kind == "samples":
+            yield from _line_items(lines, path, OwnNames(), make=partial(item_of_sample, origin=origin_of(path)))
+        else:
+            yield from _line_items(lines, path, own, make=item_of_record)
 
 
 def _kind(path: Path) -> str:
-    """``log``, ``array`` or ``lines``: a log has a key of its own in its first object, a record has none of them."""
+    """``log``, ``array``, ``samples`` or ``lines``: by keys of the first object that a record of outputs has not."""
     with contextlib.suppress(JsonStreamError, *_DAMAGE), _opened(path, errors="replace") as stream:
         text = JsonStream(stream)
         if text.peek() == "[":
@@ -160,6 +165,8 @@ def _kind(path: Path) -> str:
             for key in text.keys():  # noqa: SIM118 - not a mapping
                 if key in ("queries", "scores"):
                     return "log"
+                if key == SAMPLE_KEY:
+                    return "samples"
                 # a record names its model by a text, a log describes it by an object
                 if key in ("model", "task") and text.peek() == "{":
                     return "log"
@@ -176,7 +183,9 @@ def _array_items(text: JsonStream, path: Path, own: OwnNames) -> Iterator[Item |
     text.end()
 
 
-def _line_items(stream: IO[bytes], path: Path, own: OwnNames) -> Iterator[Item | Problem | RecordedScore]:
+def _line_items(
+    stream: IO[bytes], path: Path, own: OwnNames, *, make: Callable[..., Item]
+) -> Iterator[Item | Problem | RecordedScore]:
     number = 0
     while line := stream.readline(VALUE_CHARS):
         number += 1
@@ -193,7 +202,7 @@ def _line_items(stream: IO[bytes], path: Path, own: OwnNames) -> Iterator[Item |
             continue
         try:
             record = own.record(json.loads(line.decode("utf-8"), object_pairs_hook=unambiguous))
-            yield item_of_record(record, index=number - 1, task=_name(path))
+            yield make(record, index=number - 1, task=_name(path))
         except FieldError as err:
             yield Problem(as_name(str(path)), where, err.problem, err.expected, "line left out")
         except RecursionError:

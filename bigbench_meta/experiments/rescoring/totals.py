@@ -22,9 +22,11 @@ from bigbench_meta.experiments.rescoring.item_metrics import (
     corpus_bleu,
     edit_distance,
     exact_match,
+    graded_by_length,
     log_likelihood,
     numeric_match,
     per_token_accuracy,
+    right_choice,
     rouge_scorer,
     score_choice,
     sequence_f1,
@@ -224,6 +226,11 @@ class ItemScorer:
             totals.bin_confidence[b].add(choice.confidence)
         p, log_p = weighted(item.absolute_scores or item.option_scores, item.option_values)
         values |= {"weighted_probabilities": p, "weighted_log_probabilities": log_p}
+        right = right_choice(item.option_scores, item.option_values)
+        if right is not None:
+            values |= {"choice_probability": right.probability, "choice_margin": right.margin}
+        by_length = (item.absolute_scores or item.option_scores, item.options, item.option_values)
+        values["acc_norm"] = graded_by_length(*by_length)
         return {metric: value for metric, value in values.items() if math.isfinite(value)}
 
 

@@ -27,7 +27,6 @@ from bigbench_meta.fetcher.checkout import (
     blob_id,
     check_count,
     check_path,
-    choose,
     is_result_path,
     is_text,
     without_definitions,
@@ -35,17 +34,21 @@ from bigbench_meta.fetcher.checkout import (
 from bigbench_meta.fetcher.folders import list_folder
 from bigbench_meta.fetcher.git import local, objects, plumbing, processes, remote
 from bigbench_meta.fetcher.git.refs import listed, look_up
+from bigbench_meta.fetcher.selection import BIGBENCH_LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bigbench_meta.fetcher.selection import Selection
     from bigbench_meta.progress import Progress
 
 log = logging.getLogger(__name__)
 
 
-def from_clone(folder: Path, ref: str | None, *, cache: Path, definitions: bool) -> Checkout | None:
+def from_clone(
+    folder: Path, ref: str | None, *, cache: Path, definitions: bool, selection: Selection = BIGBENCH_LAYOUT
+) -> Checkout | None:
     """Read a commit of a repository on this machine; None if the folder is none, or has no commit at all.
 
     A partial clone may lack task definitions; they are missed only if ``definitions`` are asked for.
@@ -60,7 +63,7 @@ def from_clone(folder: Path, ref: str | None, *, cache: Path, definitions: bool)
     # A full id means itself, whatever a branch may be called.
     target = ref if ref and plumbing.OBJECT_ID.fullmatch(ref) else local.read_ref(repository, ref or "HEAD")
     if target is None and ref is None:
-        _check_unborn(folder, repository)
+        _check_unborn(folder, repository, selection)
         return None
     # The length of ids tells the kind of repository; of an id cut short it is that of the others.
     id_length = len(target or local.read_ref(repository, "HEAD") or "0" * 40)
@@ -84,15 +87,15 @@ def from_clone(folder: Path, ref: str | None, *, cache: Path, definitions: bool)
         raise SourceError(
             f"{folder}: has no commit {ref!r}; expected one of those that `git branch -a` and `git tag` list there: give its name"
         )
-    checkout = _checkout(bare, commit, source=str(folder), definitions=definitions)
+    checkout = _checkout(bare, commit, source=str(folder), definitions=definitions, selection=selection)
     if ref is None:
-        _warn_of_changes(folder, checkout, since=repository.git_dir / "index")
+        _warn_of_changes(folder, checkout, selection, since=repository.git_dir / "index")
     return checkout
 
 
-def _check_unborn(folder: Path, repository: local.LocalRepository) -> None:
+def _check_unborn(folder: Path, repository: local.LocalRepository, selection: Selection) -> None:
     """Say that there is no commit at HEAD: in a warning where files on disk can be read instead, else in an error."""
-    if repository.git_dir == folder and not list_folder(folder).entries:
+    if repository.git_dir == folder and not list_folder(folder, selection).entries:
         raise SourceError(
             f"{folder}: its HEAD names a branch that has no commit; expected a repository with one at HEAD: give a ref that it "
             f"has ({listed(local.branches(repository))})"
@@ -100,7 +103,7 @@ def _check_unborn(folder: Path, repository: local.LocalRepository) -> None:
     log.warning("%s: has no commit yet, so its files are read as they are on disk", folder)
 
 
-def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
+def from_bundle(path: Path, ref: str | None, *, cache: Path, selection: Selection = BIGBENCH_LAYOUT) -> Checkout:
     """Unpack a bundle into the cache, keyed by its content, and read one of its commits."""
     with path.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()[:16]
@@ -144,19 +147,26 @@ def from_bundle(path: Path, ref: str | None, *, cache: Path) -> Checkout:
             raise SourceError(
                 f"{path}: has no commit {ref or 'HEAD'!r}; it holds {listed(set(heads))}: give one of them as ref"
             )
-        return _checkout(bare, commit, source=str(path))
+        return _checkout(bare, commit, source=str(path), selection=selection)
 
     return _kept(cache / f"bundle-{FORMAT}-{key}", make, open_kept)
 
 
 def from_url(
-    url: str, ref: str | None, *, cache: Path, offline: bool, definitions: bool, progress: Progress | None
+    url: str,
+    ref: str | None,
+    *,
+    cache: Path,
+    offline: bool,
+    definitions: bool,
+    progress: Progress | None,
+    selection: Selection = BIGBENCH_LAYOUT,
 ) -> Checkout:
     """Fetch one commit's score files, and task definitions if asked, from a server into the cache, once; afterwards read them there."""
     plain = redact(url)
 
     def kept_as(*more: str) -> Path:
-        name = "\0".join([plain, ref or "HEAD", *more]).encode("utf-8", "surrogateescape")
+        name = "\0".join([plain, ref or "HEAD", *more, *selection.patterns]).encode("utf-8", "surrogateescape")
         return cache / f"git-{FORMAT}-{hashlib.sha256(name).hexdigest()[:16]}"
 
     # What was fetched with definitions serves without them too.
@@ -169,7 +179,7 @@ def from_url(
                 f"{plain}: {ref or 'HEAD'} is not in the cache {cache} (or damaged there) and offline work was asked for; "
                 "fetch it once without offline, or use a clone, bundle, folder or archive on this machine"
             )
-        _download(attempt, url, ref, progress, definitions=definitions)
+        _download(attempt, url, ref, selection, progress, definitions=definitions)
 
     def open_kept(bare: Path) -> Checkout:
         commit = plumbing.resolve_commit(bare, "HEAD")
@@ -177,20 +187,24 @@ def from_url(
             raise IntegrityError(
                 f"{plain}: the kept repository {bare} names commit {commit}, expected {ref or 'one'}: remove it and fetch again"
             )
-        checkout = _checkout(bare, commit, source=plain, definitions=definitions)
+        checkout = _checkout(bare, commit, source=plain, definitions=definitions, selection=selection)
         # Whatever earlier calls have fetched: the same call reads the same files.
         return checkout if definitions else without_definitions(checkout)
 
     return _kept(place, make, open_kept)
 
 
-def from_archive(path: Path, *, cache: Path, progress: Progress | None) -> Checkout:
+def from_archive(
+    path: Path, *, cache: Path, progress: Progress | None, selection: Selection = BIGBENCH_LAYOUT
+) -> Checkout:
     """Read a zip or tar archive by way of a bare repository in the cache, keyed by its content."""
     with path.open("rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    if selection.key:
+        key += "-" + hashlib.sha256(selection.key.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
     def make(attempt: Path) -> None:
-        archives.import_archive(path, attempt, progress=progress)
+        archives.import_archive(path, attempt, selection=selection, progress=progress)
 
     def open_kept(bare: Path) -> Checkout:
         commit = plumbing.resolve_commit(bare, "HEAD")
@@ -198,18 +212,20 @@ def from_archive(path: Path, *, cache: Path, progress: Progress | None) -> Check
             raise IntegrityError(
                 f"{bare}: the kept repository names no commit, expected one: remove it and fetch again"
             )
-        checkout = _checkout(bare, commit, source=str(path))
+        checkout = _checkout(bare, commit, source=str(path), selection=selection)
         # The commit is ours, not the source's.
         return replace(checkout, commit=None, skipped=archives.read_skipped(bare))
 
     return _kept(cache / f"archive-{FORMAT}-{key}", make, open_kept)
 
 
-def _download(repository: Path, url: str, ref: str | None, progress: Progress | None, *, definitions: bool) -> None:
+def _download(
+    repository: Path, url: str, ref: str | None, selection: Selection, progress: Progress | None, *, definitions: bool
+) -> None:
     """Fill an empty folder with a bare repository that holds one commit, its trees and the wanted files."""
     plumbing.make_bare(repository)
     commit = remote.fetch_commit(repository, url, ref, blobless=True, progress=progress)
-    files = _files(repository, commit, source=redact(url))[0]
+    files = _files(repository, commit, source=redact(url), selection=selection)[0]
     wanted = sorted({object_id for path, object_id in files.items() if definitions or is_result_path(path)})
     there = plumbing.object_sizes(repository, wanted)
     missing = [object_id for object_id in wanted if object_id not in there]
@@ -249,7 +265,7 @@ def _read_heads(file: Path) -> dict[str, str]:
     return heads
 
 
-def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], list[Skipped]]:
+def _files(bare: Path, commit: str, *, source: str, selection: Selection) -> tuple[dict[str, str], list[Skipped]]:
     """Return the object id of each entry of a commit by its path, and what is not read."""
     try:
         items = plumbing.list_tree(bare, commit)
@@ -258,7 +274,7 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
             f"{source} at {commit}: its list of files cannot be read ({err}); a clone may be damaged (see `git fsck` there) "
             f"or lack them: make a full clone; else remove {bare} and fetch again"
         ) from err
-    chosen, left_out = choose(item.path for item in items)
+    chosen, left_out = selection.choose(item.path for item in items)
     check_count(len(chosen), where=f"{source} at {commit}")
     skipped = [Skipped(path, reason) for path, reason in left_out.items()]
     files: dict[str, str] = {}
@@ -284,9 +300,9 @@ def _files(bare: Path, commit: str, *, source: str) -> tuple[dict[str, str], lis
     return files, sorted(skipped)
 
 
-def _checkout(bare: Path, commit: str, *, source: str, definitions: bool = False) -> Checkout:
+def _checkout(bare: Path, commit: str, *, source: str, selection: Selection, definitions: bool = False) -> Checkout:
     """List the entries of a commit in a bare repository of ours; every one must be there, a task definition only if asked for."""
-    files, skipped = _files(bare, commit, source=source)
+    files, skipped = _files(bare, commit, source=source, selection=selection)
     try:
         sizes = plumbing.object_sizes(bare, list(files.values()))
     except plumbing.CommandError as err:
@@ -312,10 +328,10 @@ def _checkout(bare: Path, commit: str, *, source: str, definitions: bool = False
     )
 
 
-def _warn_of_changes(folder: Path, checkout: Checkout, *, since: Path) -> None:
+def _warn_of_changes(folder: Path, checkout: Checkout, selection: Selection, *, since: Path) -> None:
     """Say so if score files on disk are not as committed: it is the commit that is read."""
     committed = {entry.path: entry for entry in checkout.entries}
-    on_disk = {entry.path: entry for entry in list_folder(folder).entries}
+    on_disk = {entry.path: entry for entry in list_folder(folder, selection).entries}
     index_time = since.stat().st_mtime_ns if since.is_file() else 0
     changed = list(on_disk.keys() - committed.keys())
     for path in on_disk.keys() & committed.keys():

@@ -11,14 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# One mark of JSON: a string (possibly cut off by the end of the file), a bracket, a comma, a colon, or a bare word.
-# The quantifiers are possessive, so that no input makes the expression backtrack.
-_MARK = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\Z|[{}\[\]:,]|[^\s"{}\[\]:,]++)', re.DOTALL)
-# Everything up to the next bracket outside strings, and with it all containers that hold no other: passes over content of
-# no interest at the speed of the regex engine. A container that turns out to hold another is left at its own bracket, so
-# that nothing is looked at more than twice.
-_FLAT = rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+'
-_TO_BRACKET = re.compile(rb"(?:%b|\{%b\}|\[%b\])*+" % (_FLAT[:-2] + b"++", _FLAT, _FLAT), re.DOTALL)
+from bigbench_meta.loader.marks import MARK, end_of_container, unescaped
+
 # A key and a value that is no container, up to and with the comma after it or up to the end of the object. Runs of
 # them are most of a file of many entries and are passed over at once.
 _PAIR = re.compile(
@@ -26,7 +20,6 @@ _PAIR = re.compile(
 )
 _PAIRS = re.compile(rb"(?:" + _PAIR.pattern + rb")*+", re.DOTALL)
 _CONTENT = re.compile(rb"\S")
-_UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 # The way from the top of a file to its numbers: the key or list that leads from one level to the next.
 _WAY = (b"scores", None, b"score_dict")
@@ -75,8 +68,8 @@ def outline(data: bytes) -> Outline:
             if end > position:
                 keys = _PAIR.findall(data[position : end + 1])  # with the brace after the last
                 numbers += len(keys) if depth == len(_WAY) + 1 else 0
-                key, position = _unescaped(keys[-1]), end
-        match = _MARK.match(data, position)
+                key, position = unescaped(keys[-1]), end
+        match = MARK.match(data, position)
         if match is None:
             break
         start, position = match.span(1)  # not the mark itself, which may be a text of a gigabyte
@@ -97,7 +90,7 @@ def outline(data: bytes) -> Outline:
             if depth == 0 and not in_list:
                 break
         elif want_key and first == b'"':
-            key = _unescaped(data[start:position])
+            key = unescaped(data[start:position])
             want_key = False
         else:
             if depth == len(_WAY) + 1:
@@ -111,7 +104,7 @@ def outline(data: bytes) -> Outline:
                     in_object.append(first == b"{")
                     want_key = first == b"{"
                 else:
-                    position = _end_of_container(data, start)
+                    position = end_of_container(data, start)
             # Bare words stay for the decoder to judge: a list or text is long, and nothing in it is used.
             if depth == 1 and key == b"queries" and first in b'{["':
                 queries.append((start, position))
@@ -134,26 +127,3 @@ def _leads_on(depth: int, key: bytes | None, *, is_object: bool) -> bool:
 def _end_of_pairs(data: bytes, start: int) -> int:
     match = _PAIRS.match(data, start)
     return match.end() if match else start
-
-
-def _end_of_container(data: bytes, start: int) -> int:
-    """Return the index after the bracket that closes the container opened at ``start``, or the end of the data."""
-    depth = 1
-    position = start + 1
-    while depth:
-        match = _TO_BRACKET.match(data, position)
-        position = match.end() if match else position
-        if position >= len(data):
-            return len(data)
-        depth += 1 if data[position : position + 1] in b"{[" else -1
-        position += 1
-    return position
-
-
-def _unescaped(token: bytes) -> bytes:
-    """Return the text of a quoted key with Unicode escapes resolved, as a key may be written that way."""
-    text = token[1:-1]
-    if b"\\" not in text:
-        return text
-    plain = _UNICODE_ESCAPE.sub(lambda m: chr(int(m.group(1), 16)), text.decode("utf-8", "replace"))
-    return plain.encode("utf-8", "replace")
