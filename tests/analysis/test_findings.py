@@ -42,6 +42,8 @@ def curves(verdicts, *, n_scales=12, q=0.5, emergent=False) -> pd.DataFrame:
             "verdict_reason": "",
             "p_surprise": q,
             "q_surprise": q,
+            "power_sharp": 0.9,
+            "power_surprise": 0.5,
             "surprise_from": 0.56,
             "detectable_jump": 0.2,
             "emergent": pd.array([emergent] * len(verdicts), dtype="boolean"),
@@ -111,6 +113,7 @@ def test_limit_of_the_draws_is_said():
 def test_what_could_not_have_been_seen_is_said():
     """The score that a surprise would have taken, the curves where none would do, and the curves that a rule refused."""
     table = curves(["undecided"] * 4)
+    table["power_sharp"], table["power_surprise"] = [0.9, 0.9, 0.9, 0.2], [0.9, 0.1, 0.1, 0.1]
     table["surprise_from"] = [0.5, 0.6, 0.7, np.nan]
     table.loc[0, "verdict_reason"] = f"{NOT_TRUSTED}: p = 0.02"
     _, power, refused = verdict_sentences(table, {})
