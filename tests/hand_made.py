@@ -82,6 +82,8 @@ def curves(results: pd.DataFrame) -> pd.DataFrame:
     frame = score_curves(results)
     n = len(frame)
     frame = frame.assign(
+        power_sharp=0.9,
+        power_surprise=0.5,
         emergence_floored=frame["emergence_score"],
         **{
             name: np.linspace(0.01, 0.9, n) for name in ("width_decades", "width_low", "width_high", "implied_exponent")

@@ -42,6 +42,8 @@ def curves(verdicts, *, n_scales=12, q=0.5, emergent=False) -> pd.DataFrame:
             "verdict_reason": "",
             "p_surprise": q,
             "q_surprise": q,
+            "power_sharp": 0.9,
+            "power_surprise": 0.5,
             "surprise_from": 0.56,
             "detectable_jump": 0.2,
             "emergent": pd.array([emergent] * len(verdicts), dtype="boolean"),
@@ -94,8 +96,15 @@ def test_verdicts_are_counted_and_too_few_sizes_said():
         (
             "F, 3 shots, up to 12 sizes, 4 curves of preferred metrics: 1 sharp, 1 flat, 2 undecided; 4 not foreseen from the "
             "smaller models (q <= .05); 0 both sharp and not foreseen."
-        )
+        ),
+        (
+            "F, 3 shots: a jump of .4 of the range at either of the last two steps would have been called sharp with a power of "
+            "80% on 4 of 4 curves, a surprise on 0, and both on 0: only there does an absence count."
+        ),
     ]
+    open_one = curves(["undecided"])
+    open_one["verdict_reason"] = "at the limit of the draws: sharp"
+    assert verdict_sentences(open_one, {})[-1] == "F, 3 shots: 1 curve left undecided at the limit of the draws."
     (short,) = verdict_sentences(curves(["too_few_scales"] * 2, n_scales=3), {})
     assert "2 curves with at most 3 sizes, too few to judge" in short
 
@@ -111,9 +120,11 @@ def test_limit_of_the_draws_is_said():
 def test_what_could_not_have_been_seen_is_said():
     """The score that a surprise would have taken, the curves where none would do, and the curves that a rule refused."""
     table = curves(["undecided"] * 4)
+    table["power_sharp"], table["power_surprise"] = [0.9, 0.9, 0.9, 0.2], [0.9, 0.1, 0.1, 0.1]
     table["surprise_from"] = [0.5, 0.6, 0.7, np.nan]
     table.loc[0, "verdict_reason"] = f"{NOT_TRUSTED}: p = 0.02"
-    _, power, refused = verdict_sentences(table, {})
+    _, power, seen, refused = verdict_sentences(table, {})
+    assert "80% on 3 of 4 curves, a surprise on 1, and both on 1" in seen
     assert "the other 4 curves are no surprise is weak evidence" in power
     assert "would have had to score 0.6 for one, and on 1 no score would have been one" in power
     assert "0.2 in the median" in power
