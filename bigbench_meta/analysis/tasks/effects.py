@@ -3,8 +3,8 @@
 Vocabulary
 ----------
 pair
-    Two curves of one task, subtask, family and shot count: *hard*, under a metric that the registry calls discontinuous or
-    nonlinear, and *smooth*, under one that it calls linear. The user may name pairs of metrics instead.
+    Two curves of one task, subtask, family and shot count under metrics of different classes of the registry: *hard* is the one whose class
+    comes first in discontinuous, nonlinear, linear, *smooth* the other. The user may name pairs of metrics instead.
 effect
     Smooth minus hard of a measure of sharpness, both oriented so that larger is better. Below 0 in ``step_share`` and ``sharp``, above
     0 in ``linearity`` and ``width``: the smooth curve is the less sharp one.
