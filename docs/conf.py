@@ -38,10 +38,11 @@ html_title = "bigbench_meta"
 html_extra_path = ["_top"]  # an index.html at the top of the site, which is docs/ in the checkout
 html_copy_source = False
 html_show_sourcelink = False
+html_sidebars = {"**": ["globaltoc.html"]}  # every page, by its section
 html_theme_options = {
+    "navbar_center": [],
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import NullLocator
 
+from bigbench_meta.figures.drawn_tables import GIVEN, drawn_table
 from bigbench_meta.figures.style import ALL_TASKS, CLAIMED, INK, QUIET, as_drawn, axes
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def claims_by_metric(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax : Axes, optional
         Where to draw.
     """
+    counts = drawn_table(counts, ("metric", "n_claimed", "n_tasks"), what=GIVEN)
     ax = axes(ax)
     claimed_total, task_total = int(counts["n_claimed"].sum()), int(counts["n_tasks"].sum())
     named = counts[counts["n_claimed"] > 0].sort_values(
@@ -84,6 +86,7 @@ def two_metric_share(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax : Axes, optional
         Where to draw.
     """
+    rows = drawn_table(rows, ("group", "n", "total", "low", "high"), what=GIVEN)
     ax = axes(ax)
     count, total = rows["n"].to_numpy(dtype=int), rows["total"].to_numpy(dtype=int)
     low, high = 100 * rows["low"].to_numpy(dtype=float), 100 * rows["high"].to_numpy(dtype=float)
@@ -116,6 +119,7 @@ def odds_ratios(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax : Axes, optional
         Where to draw.
     """
+    rows = drawn_table(rows, ("label", "estimate", "low", "high", "cases_in", "cases", "base_in", "base"), what=GIVEN)
     ax = axes(ax)
     estimate, low, high = (rows[name].to_numpy(dtype=float) for name in ("estimate", "low", "high"))
     finite = np.concatenate([estimate, low, high])

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.ticker import NullLocator
 
 from bigbench_meta.facts.metrics import metric_key
+from bigbench_meta.figures.drawn_tables import CURVES, SCORES, drawn_table
 from bigbench_meta.figures.style import QUIET, Look, as_drawn, axes, looks
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def curve(
         From `bigbench_meta.analysis.references.references`: those of the task, subtask and metric of ``points`` are
         drawn as level lines (chance, human raters).
     """
+    points = drawn_table(points, ("family", "scale", "score", "metric"), what=SCORES)
     ax = axes(ax)
     families = points["family"].astype(str)
     chosen = looks(families) if style is None else style
@@ -111,6 +113,7 @@ def metric_pair(
     references : DataFrame, optional
         As for `curve`.
     """
+    points = drawn_table(points, ("task", "subtask", "metric", "family", "scale", "score"), what=SCORES)
     present = set(points["metric"].astype(str))
     for ax, metric in zip(axs, (metric_key(name, known=present) for name in metrics), strict=True):
         own = points[(points["task"] == task) & (points["metric"] == metric)]
@@ -145,6 +148,10 @@ def curve_grid(
     references : DataFrame, optional
         As for `curve`.
     """
+    points = drawn_table(points, ("task", "family", "scale", "score"), what=SCORES)
+    panels = drawn_table(
+        panels, ("task", "subtask", "family", "shots", "n_scales", "n_items", "emergence_score"), what=CURVES
+    )
     key = [name for name in ("task", "subtask", "metric", "family", "shots") if name in points.columns]
     style = looks(panels["family"].astype(str))
     shown = points[points["task"].isin(panels["task"])]

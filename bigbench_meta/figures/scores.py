@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bigbench_meta.cards import counted
+from bigbench_meta.figures.drawn_tables import CURVES, drawn_table
 from bigbench_meta.figures.style import ALL_TASKS, CLAIMED, INK, MANY_MARKS, QUIET, as_drawn, axes
 from bigbench_meta.schema import DERIVED_METRIC
 
@@ -36,6 +37,7 @@ def emergence_by_metric(curves: pd.DataFrame, ax: Axes | None = None, *, most: i
         Metrics shown, those with the largest median first; how many were left out is said in the title, and so is how
         many metrics have no curve with a defined score.
     """
+    curves = drawn_table(curves, ("task", "metric", "n_scales", "emergence_score", "direction"), what=CURVES)
     import seaborn as sns
 
     curves = curves[curves["metric"].astype(str) != DERIVED_METRIC]
@@ -115,6 +117,7 @@ def sharp_by_unpredictable(curves: pd.DataFrame, ax: Axes | None = None, *, leve
     level : float
         Where the two lines stand.
     """
+    curves = drawn_table(curves, ("task", "q_sharp", "q_surprise"), what=CURVES)
     ax = axes(ax)
     known = curves[curves["q_sharp"].notna() & curves["q_surprise"].notna()]
     claimed = known["claimed"].astype(bool) if "claimed" in known else known["q_sharp"] < 0

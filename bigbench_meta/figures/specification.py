@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import NullLocator
 
+from bigbench_meta.figures.drawn_tables import CURVES, GIVEN, drawn_table
 from bigbench_meta.figures.style import ALL_TASKS, CLAIMED, GRID, INK, MANY_MARKS, PAPER, QUIET, as_drawn, axes
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def specification_curve(
     log : bool
         Odds ratios belong on a logarithmic axis; an estimate of 0 or infinity is drawn at the edge.
     """
+    table = drawn_table(table, ("estimate", "low", "high"), what=GIVEN)
     import seaborn as sns
     from matplotlib.colors import ListedColormap
 
@@ -99,6 +101,7 @@ def sharpness_by_bound(curves: pd.DataFrame, ax: Axes | None = None, *, bounds: 
     bounds : sequence of float
         Exponents to show. The smooth curves of a gentler bound are among those of a steeper one, so the share falls.
     """
+    curves = drawn_table(curves, ("p_sharp", "sharp_up_to_exponent"), what=CURVES)
     ax = axes(ax)
     tested = curves[curves["p_sharp"].notna()]
     count = [int((tested["sharp_up_to_exponent"] >= bound).sum()) for bound in bounds]
@@ -131,6 +134,7 @@ def implied_exponents(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax : Axes, optional
         Where to draw.
     """
+    curves = drawn_table(curves, ("implied_exponent", "exponent_low", "exponent_high"), what=CURVES)
     ax = axes(ax)
     known = curves[curves["exponent_low"].notna() | curves["exponent_high"].notna()]
     known = known.sort_values(["exponent_low", "implied_exponent", "task"], kind="stable", na_position="first")
