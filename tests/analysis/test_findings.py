@@ -14,9 +14,9 @@ from bigbench_meta.analysis.findings import (
     limit_sentences,
     verdict_sentences,
 )
+from bigbench_meta.analysis.tasks.claim_selection import with_selection
 from bigbench_meta.analysis.tasks.concentration import claims_concentration
 from bigbench_meta.analysis.tasks.contrast_shift import with_shift
-from bigbench_meta.analysis.tasks.selection import with_selection
 from bigbench_meta.analysis.tasks.sentences import (
     concentration_sentences,
     contrast_sentences,

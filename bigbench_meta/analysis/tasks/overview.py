@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bigbench_meta.analysis.tasks.agreement import claims_against_curves
+from bigbench_meta.analysis.tasks.claim_selection import with_selection
 from bigbench_meta.analysis.tasks.common_shift import common_shift, shift_profiles
 from bigbench_meta.analysis.tasks.compare import as_concentration
 from bigbench_meta.analysis.tasks.concentration import NAMED_PAIR, claims_concentration, curves_concentration
@@ -12,7 +13,6 @@ from bigbench_meta.analysis.tasks.contrast_shift import with_shift
 from bigbench_meta.analysis.tasks.counting_rules import counting_rules
 from bigbench_meta.analysis.tasks.effects import effects, task_effects
 from bigbench_meta.analysis.tasks.lengths import length_tests
-from bigbench_meta.analysis.tasks.selection import with_selection
 from bigbench_meta.analysis.tasks.sensitivity import specification_curve
 from bigbench_meta.analysis.tasks.shares import population_shares
 from bigbench_meta.analysis.tasks.swaps import swap_pairs, swap_tests

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bigbench_meta.analysis.tasks.selection import e_value, with_selection
+from bigbench_meta.analysis.tasks.claim_selection import e_value, with_selection
 
 
 def test_published_example():
