@@ -33,7 +33,16 @@ def loaded(results, problems):
 @pytest.fixture
 def run(tmp_path):
     """A run whose source has a hostile name."""
-    return Run(tmp_path, EVIL, "user", (("Curves", EVIL),), ("found",), {}, {})
+    return Run(
+        out=tmp_path,
+        source=EVIL,
+        kind="user",
+        tested=0,
+        summary=(("Curves", EVIL),),
+        findings=("found",),
+        counts={},
+        seconds={},
+    )
 
 
 def test_every_card_is_short_and_nothing_in_it_is_obeyed(checkout, loaded, run):
