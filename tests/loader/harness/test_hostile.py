@@ -184,9 +184,9 @@ def zipped(header: bytes = b"", **members: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         if header:
-            archive.writestr("header.json", header)
+            archive.writestr(zipfile.ZipInfo("header.json"), header)
         for name, content in members.items():
-            archive.writestr(name.replace("__", "/"), content)
+            archive.writestr(zipfile.ZipInfo(name.replace("__", "/")), content)
     return file.getvalue()
 
 
@@ -230,7 +230,7 @@ def with_zstd(header: bytes, *, size: int | None = None, crc: int | None = None)
 LOG = json.dumps(made.inspect_log()).encode()
 
 
-@pytest.mark.parametrize("log", [zipped(LOG), with_zstd(LOG)])
+@pytest.mark.parametrize("log", [zipped(LOG), with_zstd(LOG)], ids=["stored", "zstd"])
 def test_whole_zips(log: bytes):
     """Stored and zstd members are read."""
     source: Any = Held({"a.eval": log})
@@ -251,6 +251,19 @@ def test_whole_zips(log: bytes):
         (zipped(**{"_journal__start.json": b"{}"}), "the zip holds 0 members header.json: the run did not finish"),
         (zipped(b"[" * 50_000), "no file of results"),
         (b"PK\x03\x04" + bytes(1000), "a damaged zip"),
+    ],
+    ids=[
+        "cut",
+        "cut early",
+        "too short",
+        "too long",
+        "checksum",
+        "huge",
+        "no zstd",
+        "no header",
+        "unfinished",
+        "deep",
+        "no zip",
     ],
 )
 def test_hostile_zips(log: bytes, problem: str):
