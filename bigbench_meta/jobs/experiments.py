@@ -226,6 +226,11 @@ def prediction_figures(found: Predictions) -> dict[str, Figure]:
             figures[name] = figure = Figure(figsize=(9, 3.6), layout="constrained")
             points = tables["prediction_3_points"]
             draw.length_forms(points, tuple(figure.subplots(1, 2)), task=task, family=family)
+    if "prediction_3_lengths" in tables:
+        by_length = tables["prediction_3_lengths"]
+        for (task,), name in _file_names("prediction-3a", [(task,) for task in dict.fromkeys(by_length["task"])]).items():
+            figures[name] = figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+            draw.from_length_one(by_length, figure.subplots(), task=task)
     return figures
 
 
@@ -240,6 +245,8 @@ def _drawable(found: Predictions) -> int:
     if "prediction_3_points" in tables:
         fitted = tables["prediction_3_points"].dropna(subset=["fitted_accuracy"])
         count += len(fitted[["task", "family"]].drop_duplicates())
+    if "prediction_3_lengths" in tables:
+        count += tables["prediction_3_lengths"]["task"].nunique()
     return count
 
 
