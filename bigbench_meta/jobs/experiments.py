@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from bigbench_meta.experiments.predictions.one_function import OneFunction
     from bigbench_meta.experiments.predictions.together import Predictions
     from bigbench_meta.experiments.rescoring.item_metrics import TokenUnit
     from bigbench_meta.experiments.rescoring.scoring import Rescored
@@ -193,6 +194,44 @@ def write_predictions(found: Predictions, out: Path, *, settings: Mapping[str, o
         provenance=_provenance("predictions", settings, kind="real"),
         force=force,
     )
+    return Written(folder, sentences)
+
+
+def write_one_function(found: OneFunction, out: Path, *, settings: Mapping[str, object], force: bool = False) -> Written:
+    """Write whether accuracy is one function of each smooth measure: verdicts, groups, shapes, points, and figures."""
+    from matplotlib.figure import Figure
+
+    from bigbench_meta.experiments.predictions.function_plots import accuracy_against_smooth
+
+    shapes = found.shapes
+    keys = list(zip(shapes["task"], shapes["smooth"], strict=True))
+    names = _file_names("one-function", keys)
+    figures: dict[str, Figure] = {}
+    with publication_style():
+        for (task, smooth), name in names.items():
+            own = found.points[(found.points["task"] == task) & (found.points["smooth"] == smooth)]
+            shape = shapes[(shapes["task"] == task) & (shapes["smooth"] == smooth)].iloc[0]
+            figures[name] = figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+            accuracy_against_smooth(own, shape, figure.subplots())
+    verdicts = found.verdicts
+    counts = verdicts.groupby(["smooth", "factor", "verdict"], as_index=False).size()
+    sentences = [f"{smooth}, over {factor}: {verdict} in {n} tasks" for smooth, factor, verdict, n in counts.itertuples(index=False)]
+    if len(verdicts) <= _MOST_SENTENCES:
+        sentences += [f"{row['task']}, {row['smooth']}, over {row['factor']}: {row['sentence']}" for row in verdicts.to_dict("records")]
+    named = shapes.groupby(["smooth", "shape"], as_index=False).size()
+    sentences += [f"{smooth}: the function is a {shape} in {n} tasks" for smooth, shape, n in named.itertuples(index=False)]
+    if len(figures) < len(keys):
+        sentences.append(f"{len(figures)} of {len(keys)} figures are drawn; every point is in the tables")
+    folder = write_run_folder(
+        out,
+        tables={
+            "one_function": verdicts, "one_function_groups": found.groups, "one_function_shapes": shapes,
+            "one_function_points": found.points,
+        },
+        files=_figure_files(figures),
+        provenance=_provenance("predictions", settings, kind="real"),
+        force=force,
+    )  # fmt: skip
     return Written(folder, sentences)
 
 

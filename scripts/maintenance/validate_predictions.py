@@ -18,7 +18,7 @@ from bigbench_meta.experiments.predictions.error_rates import CELLS, COLUMNS, Ce
 
 TABLE = Path(__file__).resolve().parents[2] / "bigbench_meta" / "data" / "predictions_validation.csv"
 SEED = 20261122
-SIMULATIONS = {"1": 100, "2": 100, "3": 200, "3a": 200}
+SIMULATIONS = {"1": 100, "2": 100, "3": 200, "3a": 200, "one function": 60}
 
 
 def coverage_rows() -> pd.DataFrame:

@@ -26,6 +26,7 @@ from bigbench_meta.experiments.predictions.by_items import exact_interval, item_
 from bigbench_meta.experiments.predictions.by_length import length_forms
 from bigbench_meta.experiments.predictions.by_length_one import from_length_one
 from bigbench_meta.experiments.predictions.by_metric import PARTS, metric_pairs
+from bigbench_meta.experiments.predictions.one_function_rates import one_function_outcomes
 from bigbench_meta.experiments.predictions.outputs import ITEM_COLUMNS
 from bigbench_meta.experiments.rescoring.item_metrics import edit_distance
 
@@ -52,7 +53,7 @@ _JUMP = 0.35
 
 
 class Cell(NamedTuple):
-    """One setting: ``points`` scales (predictions 1 and 2) or lengths (prediction 3), ``items`` for each."""
+    """One setting: ``points`` scales (predictions 1 and 2), lengths (prediction 3) or runs, ``items`` for each."""
 
     prediction: str
     truth: str
@@ -71,6 +72,10 @@ CELLS: tuple[Cell, ...] = (
     *(Cell("2", "law -0.34", 4, n, k) for n in (1000, 10_000) for k in (3, 5)),
     *(Cell("3", truth, 8, n, 8) for truth in ("law", "together") for n in (20, 100, 1000)),
     *(Cell("3a", truth, 5, n, 5) for truth in ("law -0.34", "together") for n in (20, 100, 1000)),
+    *(
+        Cell("one function", truth, runs, n, 1)
+        for truth in ("one function", "break 0.1", "break 0.2") for runs in (25, 8) for n in (500, 5000)
+    ),
 )
 
 
@@ -214,11 +219,16 @@ def _length_one_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, floa
     return {word: float(row["verdict"] == word) for word in ("confirmed", "not confirmed", "undecided")}
 
 
+def _function_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
+    return one_function_outcomes(truth=cell.truth, runs=cell.points, items=cell.items, rng=rng)
+
+
 _OUTCOMES: dict[str, Callable[[Cell, np.random.Generator], dict[str, float]]] = {
     "1": _metric_outcomes,
     "2": _growth_outcomes,
     "3": _length_outcomes,
     "3a": _length_one_outcomes,
+    "one function": _function_outcomes,
 }
 
 
