@@ -188,7 +188,11 @@ def rescore_command(
 )
 @click.option("--hard", default="acc", show_default=True, help="With --smooth: the metric that may be sharp.")
 @click.option(
-    "--where", "where", multiple=True, metavar="COLUMN=VALUE", help="With --smooth: only rows of the table with this value; may be repeated."
+    "--where",
+    "where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="With --smooth: only rows of the table with this value; may be repeated.",
 )
 @items_option
 @draws_option(least=99)
@@ -222,9 +226,8 @@ def predictions_command(
     import numpy as np
 
     if smooth:
-        refused = given(ctx, "scores", "models", "columns", "draws")
-        if refused:
-            raise click.UsageError(f"{refused}: not with --smooth, which reads a table of scores as it is")
+        if other := given(ctx, "scores", "models", "columns", "draws"):
+            raise click.UsageError(f"{other}: not with --smooth, which reads a table of scores as it is")
         if len(sources) != 1:
             raise click.UsageError("--smooth: expected exactly one table or folder of scores")
         _one_function(sources[0], hard, smooth, where, items, seed=seed, out=out, force=force, as_json=as_json)
@@ -256,8 +259,8 @@ def predictions_command(
         notes = outputs.notes
         if outputs.problems:
             first = outputs.problems[0]
-            where = f"{first.file}, {first.where}: {first.problem}; expected {first.expected}"
-            notes = [f"{len(outputs.problems)} records left out, first {where}", *notes]
+            place = f"{first.file}, {first.where}: {first.problem}; expected {first.expected}"
+            notes = [f"{len(outputs.problems)} records left out, first {place}", *notes]
         found = judge_outputs(outputs, rng=rng, draws=draws)
     for note in notes:
         say(note)

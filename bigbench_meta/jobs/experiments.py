@@ -89,6 +89,7 @@ def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None 
     from bigbench_meta.experiments.theory.fit import fit_curves, told
     from bigbench_meta.experiments.theory.model import equivalent_scale, rise_width, theory_summary, theory_table
     from bigbench_meta.experiments.theory.panels import theory_figure
+    from bigbench_meta.experiments.theory.rouge import rouge_table, said_of_rouge
 
     check_run_folder(out, force=force)
     keep_apart(written=[out], read=[measured])
@@ -103,7 +104,9 @@ def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None 
         f"From accuracy alone {theory.length} tokens at c = {theory.c:.3g} and one token at c = {alone:.3g} cannot be told apart.",
         f"A test of {theory.items} items moves in steps of {1 / theory.items:.3g}.",
     ]
-    tables = {"theory": table, "theory_summary": summary}
+    rouge = rouge_table(rng=np.random.default_rng([seed, 2]))
+    sentences.append(said_of_rouge(rouge))
+    tables = {"theory": table, "theory_summary": summary, "theory_rouge": rouge}
     arguments: dict[str, object] = {**asdict(theory), "seed": seed}
     if curves is not None:
         fits = fit_curves(curves, length=theory.length, rng=np.random.default_rng([seed, 1]))
@@ -197,7 +200,9 @@ def write_predictions(found: Predictions, out: Path, *, settings: Mapping[str, o
     return Written(folder, sentences)
 
 
-def write_one_function(found: OneFunction, out: Path, *, settings: Mapping[str, object], force: bool = False) -> Written:
+def write_one_function(
+    found: OneFunction, out: Path, *, settings: Mapping[str, object], force: bool = False
+) -> Written:
     """Write whether accuracy is one function of each smooth measure: verdicts, groups, shapes, points, and figures."""
     from matplotlib.figure import Figure
 
@@ -215,11 +220,19 @@ def write_one_function(found: OneFunction, out: Path, *, settings: Mapping[str, 
             accuracy_against_smooth(own, shape, figure.subplots())
     verdicts = found.verdicts
     counts = verdicts.groupby(["smooth", "factor", "verdict"], as_index=False).size()
-    sentences = [f"{smooth}, over {factor}: {verdict} in {n} tasks" for smooth, factor, verdict, n in counts.itertuples(index=False)]
+    sentences = [
+        f"{smooth}, over {factor}: {verdict} in {n} tasks"
+        for smooth, factor, verdict, n in counts.itertuples(index=False)
+    ]
     if len(verdicts) <= _MOST_SENTENCES:
-        sentences += [f"{row['task']}, {row['smooth']}, over {row['factor']}: {row['sentence']}" for row in verdicts.to_dict("records")]
+        sentences += [
+            f"{row['task']}, {row['smooth']}, over {row['factor']}: {row['sentence']}"
+            for row in verdicts.to_dict("records")
+        ]
     named = shapes.groupby(["smooth", "shape"], as_index=False).size()
-    sentences += [f"{smooth}: the function is a {shape} in {n} tasks" for smooth, shape, n in named.itertuples(index=False)]
+    sentences += [
+        f"{smooth}: the function is a {shape} in {n} tasks" for smooth, shape, n in named.itertuples(index=False)
+    ]
     if len(figures) < len(keys):
         sentences.append(f"{len(figures)} of {len(keys)} figures are drawn; every point is in the tables")
     folder = write_run_folder(
@@ -267,7 +280,9 @@ def prediction_figures(found: Predictions) -> dict[str, Figure]:
             draw.length_forms(points, tuple(figure.subplots(1, 2)), task=task, family=family)
     if "prediction_3_lengths" in tables:
         by_length = tables["prediction_3_lengths"]
-        for (task,), name in _file_names("prediction-3a", [(task,) for task in dict.fromkeys(by_length["task"])]).items():
+        for (task,), name in _file_names(
+            "prediction-3a", [(task,) for task in dict.fromkeys(by_length["task"])]
+        ).items():
             figures[name] = figure = Figure(figsize=(4.6, 3.6), layout="constrained")
             draw.from_length_one(by_length, figure.subplots(), task=task)
     return figures

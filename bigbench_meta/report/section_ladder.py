@@ -85,7 +85,9 @@ def _small_sample(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _counted(verdicts: pd.DataFrame, number: str) -> str:
-    words = ("explained", "not explained", "undecided") if number == "1b" else ("confirmed", "not confirmed", "undecided")
+    words = (
+        ("explained", "not explained", "undecided") if number == "1b" else ("confirmed", "not confirmed", "undecided")
+    )
     counts = verdicts.loc[verdicts["prediction"] == number, "verdict"].value_counts()
     numbers = ", ".join(f"{word} {int(counts.get(word, 0))}" for word in words)
     return f"Prediction {number}, {CLAIMS[number]}: {numbers}."
@@ -126,7 +128,7 @@ def _said_of_items(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     families, models = tables["prediction_2"], tables["prediction_2_models"]
     small = models[models["model_verdict"].notna()]
     lifted = small[small["hits"] > 0]
-    rates = ", ".join(f"{int(row.hits)} (p^L: {row.expected_hits:.2g})" for row in lifted.itertuples())
+    rates = ", ".join(f"{row['hits']:.0f} (p^L: {row['expected_hits']:.2g})" for row in lifted.to_dict("records"))
     silent = small[small["model_verdict"] == "undecided"]
     said = (
         f"With {int(families['n_items'].max()):,} items instead of 100, {len(lifted)} of {len(small)} models without a hit "
@@ -238,7 +240,8 @@ def _items_and_length(tables: Mapping[str, pd.DataFrame]) -> PageFigure:
         "without a hit. Top right: E of accuracy against target length, observed as points and predicted from length 1 as dashed lines. "
         "Bottom: accuracy against target length on a log axis with geometric fits, and edit distance with linear fits, a colour a model.",
         data=pd.concat(
-            [of_items.assign(panel="items"), points.assign(panel="length"), lengths.assign(panel="from length 1")], ignore_index=True
+            [of_items.assign(panel="items"), points.assign(panel="length"), lengths.assign(panel="from length 1")],
+            ignore_index=True,
         ),
         width=8.4,
         height=6.6,

@@ -18,7 +18,7 @@ from bigbench_meta.experiments.predictions.error_rates import CELLS, COLUMNS, Ce
 
 TABLE = Path(__file__).resolve().parents[2] / "bigbench_meta" / "data" / "predictions_validation.csv"
 SEED = 20261122
-SIMULATIONS = {"1": 100, "2": 100, "3": 200, "3a": 200, "one function": 60}
+SIMULATIONS = {"1": 100, "2": 100, "3": 200, "3a": 200, "one function": 40}
 
 
 def coverage_rows() -> pd.DataFrame:
@@ -56,7 +56,11 @@ def _has(table: pd.DataFrame, cell: Cell) -> bool:
 )
 def main(*, limit: int, again: bool, out: Path) -> None:
     """Simulate the missing cells and write the table after each."""
-    table = coverage_rows() if again or not out.exists() else pd.read_csv(out, keep_default_na=False, na_values=[""], dtype={"prediction": str, "truth": str})
+    table = (
+        coverage_rows()
+        if again or not out.exists()
+        else pd.read_csv(out, keep_default_na=False, na_values=[""], dtype={"prediction": str, "truth": str})
+    )
     missing = [cell for cell in CELLS if not _has(table, cell)]
     for done, cell in enumerate(missing[:limit], start=1):
         new = validate(cell, seed=SEED, simulations=SIMULATIONS[cell.prediction])

@@ -43,7 +43,11 @@ def test_every_verdict_is_counted_and_listed(tables, section):
     assert verdicts["prediction"].value_counts().to_dict() == counted
     for number in counted:
         own = verdicts.loc[verdicts["prediction"] == number, "verdict"]
-        words = ("explained", "not explained", "undecided") if number == "1b" else ("confirmed", "not confirmed", "undecided")
+        words = (
+            ("explained", "not explained", "undecided")
+            if number == "1b"
+            else ("confirmed", "not confirmed", "undecided")
+        )
         counts = ", ".join(f"{word} {(own == word).sum()}" for word in words)
         assert sum(counts in sentence for sentence in section.sentences) == 1
 

@@ -86,7 +86,7 @@ def packaged_length_scores() -> pd.DataFrame:
     scores = scores[scores["metric"].isin(metrics) & ~scores["is_aggregate"]]
     keys = ["task", "subtask", "family", "model", "scale"]
     plain = scores[keys].astype({key: str for key in keys if key != "scale"})
-    wide = plain.assign(metric=scores["metric"].astype(str).map(metrics), score=scores["score"]).pivot(
+    wide = plain.assign(metric=scores["metric"].astype(str).map(metrics), score=scores["score"]).pivot_table(
         index=keys, columns="metric", values="score"
     )
     table = wide.reset_index().merge(packaged_items(), on=["task", "subtask"])

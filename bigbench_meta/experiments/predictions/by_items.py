@@ -247,7 +247,9 @@ def _family_row(rows: list[dict[str, object]]) -> dict[str, object]:
     words = [row["model_verdict"] for row in small]
     above, against, silent = (words.count(word) for word in ("confirmed", "not confirmed", "undecided"))
     expected = sum(float(str(row["expected_hits"])) for row in small)
-    needed = min((float(str(row["items_needed"])) for row in small if row["model_verdict"] == "undecided"), default=np.nan)
+    needed = min(
+        (float(str(row["items_needed"])) for row in small if row["model_verdict"] == "undecided"), default=np.nan
+    )
     lifted = sum(int(str(row["hits"])) > 0 for row in small)
     counts: dict[str, object] = {
         "n_items": n, "small_models": len(small), "lifted": lifted, "above_constant": above,
@@ -268,7 +270,3 @@ def _family_row(rows: list[dict[str, object]]) -> dict[str, object]:
         numbers += f"; for {silent} it is not resolvable with {n} items (the best of them needs {needed:.2g})"
     verdict = "undecided" if above == against else "confirmed" if above > against else "not confirmed"
     return counts | {"verdict": verdict, "sentence": f"{verdict.capitalize()}: {numbers}."}
-
-
-def _is_small(row: dict[str, object]) -> bool:
-    return row["hits_first"] == 0 and int(str(row["n_items"])) >= MORE * FIRST

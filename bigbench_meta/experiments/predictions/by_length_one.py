@@ -66,7 +66,11 @@ def from_length_one(
         one = table[table["length"] == 1].set_index("model")
         longer = table[(table["length"] > 1) & table["model"].isin(one.index)]
         if one.empty or longer["length"].nunique() < MIN_LONGER:
-            why = "no targets of length 1" if one.empty else f"{longer['length'].nunique()} longer lengths, {MIN_LONGER} are needed"
+            why = (
+                "no targets of length 1"
+                if one.empty
+                else f"{longer['length'].nunique()} longer lengths, {MIN_LONGER} are needed"
+            )
             rows.append(head | {"models": len(one), "verdict": "undecided", "sentence": f"Undecided: {why}."})
             continue
         rows.append(head | _family(one, longer, rng=rng, draws=draws))
@@ -75,7 +79,9 @@ def from_length_one(
 
 
 def _family(one: pd.DataFrame, longer: pd.DataFrame, *, rng: np.random.Generator, draws: int) -> dict[str, object]:
-    at = one.index.get_indexer(longer["model"])
+    import pandas as pd
+
+    at = one.index.get_indexer(pd.Index(longer["model"]))
     length, n = longer["length"].to_numpy(float), longer["n_items"].to_numpy(int)
     first, n_first = one["accuracy"].to_numpy(float), one["n_items"].to_numpy(int)
     predicted = first[at] ** length
@@ -137,9 +143,11 @@ def _decide(accuracy: tuple[float, float, float], distance: tuple[float, float, 
 
 
 def _by_length(one: pd.DataFrame, longer: pd.DataFrame) -> list[dict[str, object]]:
+    import pandas as pd
+
     rows: list[dict[str, object]] = []
     for length, own in longer.groupby("length", sort=True):
-        at, size = one.index.get_indexer(own["model"]), int(str(length))
+        at, size = one.index.get_indexer(pd.Index(own["model"])), int(str(length))
         accuracy, predicted = own["accuracy"].to_numpy(float), one["accuracy"].to_numpy(float)[at] ** size
         distance, line = own["distance"].to_numpy(float), one["distance"].to_numpy(float)[at] * size
         floor = 1 / float(own["n_items"].min())

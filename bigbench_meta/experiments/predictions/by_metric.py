@@ -97,7 +97,7 @@ def metric_pairs(
             row, law = _judge_pair(scale, groups, found, rng=rng, draws=draws)
             rows.append(head | row)
             found = found.assign(token_law=law)
-        points += [head | point for point in found.to_dict("records")]
+        points += [head | {str(k): v for k, v in point.items()} for point in found.to_dict("records")]
     return pd.DataFrame(rows).reindex(columns=PAIR_COLUMNS), pd.DataFrame(points).reindex(columns=POINT_COLUMNS)
 
 
@@ -200,7 +200,9 @@ def _measures(scale: Vector, accuracy: Vector, near: Vector, *, floor: float) ->
     """E, L, width and largest step of both curves, with intervals from the rows below the first."""
     # distance has no resolution of its own: relative to its range, it is given that of accuracy
     e_accuracy, e_distance = emergence_floored(accuracy, resolution=floor), _e_distance(near, floor)
-    widths = np.array([[observed_width(scale, a), observed_width(scale, d)] for a, d in zip(accuracy, near, strict=True)])
+    widths = np.array(
+        [[observed_width(scale, a), observed_width(scale, d)] for a, d in zip(accuracy, near, strict=True)]
+    )
     row: dict[str, object] = {
         "n_scales": len(scale),
         "accuracy_first": float(accuracy[0, 0]),
@@ -221,7 +223,9 @@ def _measures(scale: Vector, accuracy: Vector, near: Vector, *, floor: float) ->
 def _implied_ratio(success: Vector, near: Vector, length: Vector, *, floor: float) -> dict[str, object]:
     """E of the curve that token success implies, and its ratio to that of edit distance."""
     implied = emergence_floored(implied_curves(success, length), resolution=floor)
-    return {"emergence_implied": float(implied[0])} | _interval("ratio_implied", _ratio(implied, _e_distance(near, floor)))
+    return {"emergence_implied": float(implied[0])} | _interval(
+        "ratio_implied", _ratio(implied, _e_distance(near, floor))
+    )
 
 
 def _e_distance(near: Vector, floor: float) -> Vector:
@@ -246,8 +250,8 @@ def _largest_step(y: Vector) -> float:
 
 
 def _largest(differences: pd.Series) -> float:
-    known = differences.dropna()
-    return float(known.loc[known.abs().idxmax()]) if len(known) else float("nan")
+    known = differences.dropna().to_numpy(float)
+    return float(known[np.argmax(np.abs(known))]) if len(known) else float("nan")
 
 
 def _verdicts(row: dict[str, object], *, one_token: bool, why_smooth: str) -> dict[str, object]:
@@ -304,14 +308,19 @@ def _explained(value: dict[str, float], row: dict[str, object], *, one_token: bo
     if value["accuracy_max"] <= 0:
         return "undecided", "no output is ever right: accuracy has no rise to explain"
     if through == "departs":
-        together = "errors come together" if value["departure"] > 0 else "errors are spread over more outputs than by chance"
+        together = (
+            "errors come together" if value["departure"] > 0 else "errors are spread over more outputs than by chance"
+        )
         return "not explained", f"accuracy departs from the per-token measure through the metric: {together}"
     if smooth == "not confirmed":
         return "not explained", "the per-token measure has the step itself"
     if through == "undecided":
         return "undecided", "the items cannot tell whether accuracy departs from the per-token measure"
     if smooth == "undecided":
-        return "undecided", "accuracy follows the per-token measure, of which it is open whether it has a step of its own"
+        return (
+            "undecided",
+            "accuracy follows the per-token measure, of which it is open whether it has a step of its own",
+        )
     return "explained", "accuracy follows from a smooth per-token measure through the metric"
 
 
@@ -364,9 +373,16 @@ def score_pairs(scores: pd.DataFrame, *, rng: np.random.Generator, draws: int = 
             )
             near = np.tile(-curve["distance"].to_numpy(float), (1 + len(again), 1))
             row = _all_undecided("it needs outputs item by item, with their targets")
-            row |= _measures(curve["scale"].to_numpy(float), np.vstack([observed, again]), near, floor=1 / n if counted else 1e-12)
+            row |= _measures(
+                curve["scale"].to_numpy(float), np.vstack([observed, again]), near, floor=1 / n if counted else 1e-12
+            )
             # the distance of a table of scores has no noise that is known, so its E has no interval
-            row |= {"emergence_distance_low": np.nan, "emergence_distance_high": np.nan, "n_items": n, "draws": len(again)}
+            row |= {
+                "emergence_distance_low": np.nan,
+                "emergence_distance_high": np.nan,
+                "n_items": n,
+                "draws": len(again),
+            }
             value = {k: float(v) for k, v in row.items() if isinstance(v, int | float)} | {"ratio_implied_low": np.nan}
             verdict, why = ("undecided", "no interval without the number of items")
             if counted:

@@ -74,7 +74,9 @@ CELLS: tuple[Cell, ...] = (
     *(Cell("3a", truth, 5, n, 5) for truth in ("law -0.34", "together") for n in (20, 100, 1000)),
     *(
         Cell("one function", truth, runs, n, 1)
-        for truth in ("one function", "break 0.1", "break 0.2") for runs in (25, 8) for n in (500, 5000)
+        for truth in ("one function", "break 0.1", "break 0.2")
+        for runs in (25, 8)
+        for n in (500, 5000)
     ),
 )
 
@@ -128,8 +130,11 @@ def _metric_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
     together = cell.truth == "together"
     items = drawn_outputs(scale, success, length=cell.length, items=cell.items, rng=rng, together=together)
     (row,) = metric_pairs(items, rng=rng, draws=DRAWS)[0].to_dict("records")
-    words = {part: ("confirmed", "not confirmed") for part in ("1a", "1c")} | {"1b": ("explained", "not explained")}
-    return {f"{part} {word}": float(row[PARTS[part]] == word) for part in sorted(words) for word in words[part]}
+    found: dict[str, float] = {}
+    for part, column in PARTS.items():
+        word = "explained" if part == "1b" else "confirmed"
+        found |= {f"{part} {said}": float(row[column] == said) for said in (word, f"not {word}")}
+    return found
 
 
 # Share of the commonest target, which a model with no skill can say every time.

@@ -44,12 +44,21 @@ def accuracy_against_smooth(points: pd.DataFrame, shape: pd.Series, ax: Axes) ->
     if shape["shape"] == "hinge":
         x = np.array([points["x"].min(), shape["hinge"], points["x"].max()])
         arms = np.array([shape["slope_below"], 0.0, shape["slope_above"]]) * (x - shape["hinge"])
-        ax.plot(x, shape["accuracy_at_hinge"] + arms, color="#d55e00", lw=1.2, ls="--", label=f"hinge at {shape['hinge']:.3g}")
+        ax.plot(
+            x,
+            shape["accuracy_at_hinge"] + arms,
+            color="#d55e00",
+            lw=1.2,
+            ls="--",
+            label=f"hinge at {shape['hinge']:.3g}",
+        )
     ax.set_xlabel(as_drawn(str(points["smooth"].iloc[0]), most=40))
     ax.set_ylabel(as_drawn(str(points["hard"].iloc[0]), most=40))
     runs = len(points[["family", "model"]].drop_duplicates())
-    ax.set_title(f"{as_drawn(str(points['task'].iloc[0]), most=36)}: {runs} runs, {len(points)} points", loc="left", size=8)
+    ax.set_title(
+        f"{as_drawn(str(points['task'].iloc[0]), most=36)}: {runs} runs, {len(points)} points", loc="left", size=8
+    )
     ax.legend(fontsize=6, frameon=False)
-    if drawn is not None and ax.figure is not None and high > low:
+    if drawn is not None and high > low:
         ax.figure.colorbar(drawn, ax=ax, label="model scale")
     return ax

@@ -1,4 +1,4 @@
-"""Prediction 1b on language models: is accuracy one function of the smooth measure of the same outputs?
+"""Prediction 1b on language models: whether accuracy is one function of the smooth measure of the same outputs.
 
 If sharpness comes from the metric, then accuracy at a given value of the smooth measure (Brier score, bits per byte, log perplexity)
 does not depend on how that value was reached: by a larger model, more data, or more steps. The function may bend as it likes;
@@ -59,10 +59,26 @@ _DRAWS = 100
 _KNOTS = 31
 # What a line must explain to be called one, whatever a hinge adds.
 _STRAIGHT = 0.99
+# What the isotonic function must explain to have a shape.
+_SEEN = 0.8
 # Before the name of a metric whose logarithm is meant.
 _LOG = "log:"
 FACTORS = ("size", "family", "training")
-GROUP_COLUMNS = ["task", "hard", "smooth", "factor", "group", "runs", "points", "departure", "error", "low", "high", "worst_at", "worst"]
+GROUP_COLUMNS = [
+    "task",
+    "hard",
+    "smooth",
+    "factor",
+    "group",
+    "runs",
+    "points",
+    "departure",
+    "error",
+    "low",
+    "high",
+    "worst_at",
+    "worst",
+]
 VERDICT_COLUMNS = [
     "task", "hard", "smooth", "factor", "groups", "runs", "points", "n_items", "accuracy_low", "accuracy_high", "r2", "margin",
     "scatter", "scatter_low", "scatter_high", "largest_group", "departure", "departure_low", "departure_high", "break_at", "break_size", "p", "verdict", "sentence",
@@ -83,9 +99,7 @@ class OneFunction(NamedTuple):
     points: pd.DataFrame
 
 
-def one_function(
-    results: pd.DataFrame, *, hard: str, smooth: Sequence[str], rng: np.random.Generator
-) -> OneFunction:
+def one_function(results: pd.DataFrame, *, hard: str, smooth: Sequence[str], rng: np.random.Generator) -> OneFunction:
     """Ask of every task whether accuracy is one function of a smooth measure, over sizes, families and training.
 
     Parameters
@@ -147,14 +161,22 @@ def one_function(
 
 def _points(results: pd.DataFrame, *, hard: str, smooth: str) -> pd.DataFrame:
     """Pairs of both metrics of the same outputs: ``POINT_COLUMNS`` without the names of the metrics."""
+    import pandas as pd
+
     needed = ["task", "metric", "family", "model", "scale", "score"]
     missing = [name for name in needed if name not in results.columns]
     if missing:
         raise AnalysisError(f"results have no column {', '.join(missing)}; expected {', '.join(needed)}")
-    keys = [name for name in (*needed[:1], "family", "model", "scale", "subtask", "shots", "trial", "step") if name in results.columns]
+    keys = [
+        name
+        for name in (*needed[:1], "family", "model", "scale", "subtask", "shots", "trial", "step")
+        if name in results.columns
+    ]
     logarithm, source = smooth.startswith(_LOG), smooth.removeprefix(_LOG)
     rows = results[results["metric"].isin([hard, source])]
-    plain = rows.assign(metric=rows["metric"].astype(str), **{k: rows[k].astype(str) for k in ("task", "family", "model")})
+    plain = rows.assign(
+        metric=rows["metric"].astype(str), **{k: rows[k].astype(str) for k in ("task", "family", "model")}
+    )
     if "subtask" in keys:
         sub = plain["subtask"].astype(str)
         plain["task"] = plain["task"].where(sub == plain["task"], plain["task"] + ":" + sub)
@@ -169,7 +191,7 @@ def _points(results: pd.DataFrame, *, hard: str, smooth: str) -> pd.DataFrame:
     if "n_items" in plain.columns:
         items = plain.groupby("task")["n_items"].min()
         table["n_items"] = table["task"].map(items)
-    return table.reindex(columns=["task", "family", "model", "scale", "step", "n_items", "x", "y"])
+    return pd.DataFrame(table.reindex(columns=["task", "family", "model", "scale", "step", "n_items", "x", "y"]))
 
 
 def _items(points: pd.DataFrame) -> float:
@@ -203,7 +225,7 @@ def _by_factor(points: pd.DataFrame, factor: str) -> pd.DataFrame | None:
     else:
         group = points["scale"].map("{:.3g}".format)
     marked = points.assign(group=group)
-    return marked if marked["group"].nunique() > 1 else None
+    return marked if len(marked["group"].unique()) > 1 else None
 
 
 def fitted_function(x: Vector, y: Vector) -> tuple[Vector, Vector]:
@@ -249,20 +271,22 @@ def _departures(cells: pd.DataFrame, *, n_items: float) -> list[dict[str, object
             }  # fmt: skip
         rows.append(row)
     dof = sum(len(values) - 1 for values in means.values())
-    pooled = float(np.sqrt(sum(((values - values.mean()) ** 2).sum() for values in means.values()) / dof)) if dof else 0.0
+    pooled = (
+        float(np.sqrt(sum(((values - values.mean()) ** 2).sum() for values in means.values()) / dof)) if dof else 0.0
+    )
     law = t(dof) if dof >= MIN_DOF else norm
     for row in rows:
         if "departure" not in row:
-            row |= dict.fromkeys(("departure", "error", "low", "high", "worst_at", "worst"), np.nan)
+            row.update(dict.fromkeys(("departure", "error", "low", "high", "worst_at", "worst"), np.nan))
             continue
         departure, of_items = float(str(row["departure"])), float(str(row.pop("of_items")))
         of_runs = pooled / np.sqrt(len(means[str(row["group"])])) if dof >= MIN_DOF else np.nan
         error = float(np.fmax(of_runs, of_items))
         half = float(law.isf(_LEVEL / 2 / len(names))) * error  # two-sided, so 2.5% on the side that is asked
-        row |= {
+        row.update({
             "error": error, "low": departure - half, "high": departure + half, "one_sided": float(law.isf(_LEVEL)) * error,
             "p": float(2 * law.sf(abs(departure) / error)) if error > 0 else np.nan,
-        }  # fmt: skip
+        })  # fmt: skip
     return rows
 
 
@@ -288,7 +312,7 @@ def _verdict(
     table: dict[str, object] = {
         "groups": len(known), "runs": cells["run"].nunique(), "points": len(points), "n_items": _items(points),
         "accuracy_low": float(points["y"].min()), "accuracy_high": float(points["y"].max()),
-        "r2": _r2(cells["y"].to_numpy(), np.interp(cells["x"], knots, values)), "margin": margin,
+        "r2": _r2(cells["y"].to_numpy(), np.interp(cells["x"].to_numpy(), knots, values)), "margin": margin,
         "scatter": scatter[0], "scatter_low": scatter[1], "scatter_high": scatter[2],
     }  # fmt: skip
     if len(known) < 2:
@@ -351,12 +375,12 @@ def _shape(cells: pd.DataFrame, *, rng: np.random.Generator) -> dict[str, object
         if np.ptp(again[:, 0]) > 0:
             drawn.append(_hinge(again[:, 0], again[:, 1])[0])
     low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
-    line_r2, hinge_r2 = _r2(y, line), _r2(y, fit)
+    line_r2, hinge_r2, function_r2 = _r2(y, line), _r2(y, fit), _r2(y, np.interp(x, knots, values))
     return {
         "runs": len(by_run), "points": len(cells), "line_r2": line_r2, "hinge_r2": hinge_r2,
-        "function_r2": _r2(y, np.interp(x, knots, values)), "hinge": knot, "hinge_low": float(low), "hinge_high": float(high),
+        "function_r2": function_r2, "hinge": knot, "hinge_low": float(low), "hinge_high": float(high),
         "accuracy_at_hinge": float(beta[0]), "slope_below": float(beta[1]), "slope_above": float(beta[2]),
-        "shape": _named(line_r2, hinge_r2, float(beta[1]), float(beta[2])),
+        "shape": "none" if function_r2 < _SEEN else _named(line_r2, hinge_r2, float(beta[1]), float(beta[2])),
     }  # fmt: skip
 
 

@@ -44,7 +44,9 @@ def drawn_runs(*, sizes: int, budgets: int, items: int, lift: float, rng: np.ran
         for budget in range(budgets):
             offset = _OFFSET * rng.standard_normal()
             for step in range(1, _STEPS + 1):
-                ability = -2.5 + 2.5 * size / max(sizes - 1, 1) + 0.6 * budget + 1.2 * np.log(step) / np.log(_STEPS) + offset
+                ability = (
+                    -2.5 + 2.5 * size / max(sizes - 1, 1) + 0.6 * budget + 1.2 * np.log(step) / np.log(_STEPS) + offset
+                )
                 chance = 1 / (1 + np.exp(difficulty - ability))
                 loss = float(-np.log(chance).mean())
                 if size == sizes - 1 and lift:

@@ -198,7 +198,9 @@ def from_length_one(lengths: pd.DataFrame, ax: Axes, *, task: str) -> Axes:
     ax.set_yscale("log")
     ax.set_xlabel("target length (tokens)")
     ax.set_ylabel("E of accuracy")
-    ax.set_title(f"points: observed, n = {_span(rows['n_items'])}\ndashed: from length 1, nothing fitted", loc="left", size=8)
+    ax.set_title(
+        f"points: observed, n = {_span(rows['n_items'])}\ndashed: from length 1, nothing fitted", loc="left", size=8
+    )
     ax.legend(fontsize=6, frameon=False)
     return ax
 

@@ -1,4 +1,4 @@
-"""Prediction 1 (b): does accuracy follow from the per-token measure of the same outputs, through the metric?
+"""Prediction 1 (b): whether accuracy follows from the per-token measure of the same outputs, through the metric.
 
 If the tokens of a target are right independently, each with token success p, an output of L tokens is right with chance
 ``p ** L``. At each scale p is counted on the very outputs whose accuracy it is to explain, so that nothing is fitted, and

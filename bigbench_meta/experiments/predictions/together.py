@@ -146,7 +146,9 @@ def verdict_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     columns |= {"2": ("prediction_2", "verdict", "sentence"), "3a": ("prediction_3_length_one", "verdict", "sentence")}
     columns |= {"3b": ("prediction_3", "verdict", "sentence")}
     parts = [
-        tables[table][[*names, verdict, sentence]].set_axis([*names, "verdict", "sentence"], axis=1).assign(prediction=number)
+        tables[table][[*names, verdict, sentence]]
+        .set_axis([*names, "verdict", "sentence"], axis=1)
+        .assign(prediction=number)
         for number, (table, verdict, sentence) in columns.items()
         if table in tables
     ]

@@ -1,4 +1,4 @@
-"""Prediction 1 (c): does the per-token measure improve smoothly, by the exponent of the family itself?
+"""Prediction 1 (c): whether the per-token measure improves smoothly, by the exponent of the family itself.
 
 The paper's model lets the loss of a token fall as a power of scale, ``p(N) = exp(-(N / c) ** alpha)``. Its exponent is not
 given; here it is the family's own, fitted to the per-token success of the same outputs. What the exponent would be for the
@@ -95,7 +95,9 @@ def token_law(
     blank = np.full(len(scale), np.nan)
     rise = success[-1] - success[0]
     if len(scale) < MIN_SCALES_OF_A_LAW:
-        return _no_law(blank, f"{len(scale)} scales, and a law of two parameters needs {MIN_SCALES_OF_A_LAW} to be tested")
+        return _no_law(
+            blank, f"{len(scale)} scales, and a law of two parameters needs {MIN_SCALES_OF_A_LAW} to be tested"
+        )
     if rise <= norm.isf(_LEVEL / 2) * np.hypot(error[0], error[-1]):
         return _no_law(blank, "the per-token measure does not rise from the smallest to the largest scale")
     x = np.log(scale / np.sqrt(scale[0] * scale[-1]))

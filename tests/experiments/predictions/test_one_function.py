@@ -54,7 +54,7 @@ def test_a_break_of_one_size_is_found_and_named():
 def test_scatter_of_runs_is_not_one_function():
     """Every run has an offset of its own: no group departs, and accuracy is still no function of the loss."""
     frame = runs(items=5000)
-    offset = {model: value for model, value in zip(frame["model"].unique(), np.resize([0.25, -0.25], 25), strict=True)}
+    offset = dict(zip(frame["model"].unique(), np.resize([0.25, -0.25], 25), strict=True))
     moved = frame["score"] + frame["model"].map(offset).where(frame["metric"] == "acc", 0.0)
     found = judged(frame.assign(score=moved)).verdicts.set_index("factor")
     assert found.loc["training", "verdict"] == "not one function"
@@ -69,7 +69,10 @@ def test_shapes_line_and_hinge():
     rows = []
     for run in range(12):
         for step, loss in enumerate(np.linspace(4, 1, 16) + 0.02 * run):
-            rows += [("line", run, step, 0.9 - 0.2 * loss, loss), ("hinge", run, step, 0.25 + 0.5 * max(2 - loss, 0), loss)]
+            rows += [
+                ("line", run, step, 0.9 - 0.2 * loss, loss),
+                ("hinge", run, step, 0.25 + 0.5 * max(2 - loss, 0), loss),
+            ]
     wide = pd.DataFrame(rows, columns=["task", "run", "step", "acc", "loss"])
     wide = wide.assign(family="f", model="m" + wide["run"].astype(str), scale=10.0 ** (wide["run"] % 4 + 7))
     frame = wide.melt(["task", "family", "model", "scale", "step"], ["acc", "loss"], "metric", "score")
@@ -84,7 +87,8 @@ def test_logarithm_of_a_metric():
     """``log:ppl`` of exp(loss) is the loss."""
     frame = runs()
     ppl = frame.assign(
-        metric=frame["metric"].replace("loss", "ppl"), score=np.where(frame["metric"] == "loss", np.exp(frame["score"]), frame["score"])
+        metric=frame["metric"].replace("loss", "ppl"),
+        score=np.where(frame["metric"] == "loss", np.exp(frame["score"]), frame["score"]),
     )
     first, second = judged(frame), judged(ppl, smooth=["log:ppl"])
     np.testing.assert_allclose(first.points["x"], second.points["x"])
