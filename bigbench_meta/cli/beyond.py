@@ -188,16 +188,38 @@ def rescore_command(
     metavar="FIELD=NAME",
     help="What SOURCES call a field, such as output=prediction or accuracy=em; may be repeated.",
 )
+@click.option(
+    "--smooth",
+    "smooth",
+    multiple=True,
+    metavar="METRIC",
+    help="SOURCES is one table or folder of scores: is --hard one function of this metric? log:ppl takes the logarithm; may be repeated.",
+)
+@click.option("--hard", default="acc", show_default=True, help="With --smooth: the metric that may be sharp.")
+@click.option(
+    "--where",
+    "where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="With --smooth: only rows of the table with this value; may be repeated.",
+)
+@items_option
 @draws_option(least=99)
 @seed_option()
 @out_folder_options("bigbench-meta-predictions")
 @json_option
+@click.pass_context
 def predictions_command(
+    ctx: click.Context,
     *,
     sources: tuple[Path, ...],
     scores: bool,
     models: Path | None,
     columns: tuple[str, ...],
+    smooth: tuple[str, ...],
+    hard: str,
+    where: tuple[str, ...],
+    items: Path | None,
     draws: int,
     seed: int,
     out: Path,
@@ -207,9 +229,20 @@ def predictions_command(
     """Test the paper's three predictions on fixed outputs; without SOURCES on those of the packaged model ladder.
 
     SOURCES are JSON Lines, CSV or Parquet files with a row for each output (model, scale, target, output and, if there are
-    any, task, subtask, family, target_logprobs), or BIG-bench full logs; with --scores one table of scores.
+    any, task, subtask, family, target_logprobs), or BIG-bench full logs; with --scores one table of scores. With --smooth the question
+    is part 1b on models without outputs: is accuracy one function of a smooth measure, over sizes, families and training?
     """
     import numpy as np
+
+    if smooth:
+        if other := given(ctx, "scores", "models", "columns", "draws"):
+            raise click.UsageError(f"{other}: not with --smooth, which reads a table of scores as it is")
+        if len(sources) != 1:
+            raise click.UsageError("--smooth: expected exactly one table or folder of scores")
+        _one_function(sources[0], hard, smooth, where, items, seed=seed, out=out, force=force, as_json=as_json)
+        return
+    if refused := given(ctx, "hard", "where", "items"):
+        raise click.UsageError(f"{refused}: only with --smooth")
 
     from bigbench_meta.experiments.predictions.outputs import RENAMED, load_outputs
     from bigbench_meta.experiments.predictions.score_tables import KNOWN, load_scores
@@ -235,8 +268,8 @@ def predictions_command(
         notes = outputs.notes
         if outputs.problems:
             first = outputs.problems[0]
-            where = f"{first.file}, {first.where}: {first.problem}; expected {first.expected}"
-            notes = [f"{len(outputs.problems)} records left out, first {where}", *notes]
+            place = f"{first.file}, {first.where}: {first.problem}; expected {first.expected}"
+            notes = [f"{len(outputs.problems)} records left out, first {place}", *notes]
         found = judge_outputs(outputs, rng=rng, draws=draws)
     for note in notes:
         say(note)
@@ -250,6 +283,42 @@ def predictions_command(
         "notes": notes,
     }
     show_written(write_predictions(found, out, settings=settings, force=force), as_json=as_json)
+
+
+def _one_function(
+    source: Path,
+    hard: str,
+    smooth: tuple[str, ...],
+    where: tuple[str, ...],
+    items: Path | None,
+    *,
+    seed: int,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    import numpy as np
+
+    from bigbench_meta.experiments.predictions.one_function import one_function
+    from bigbench_meta.experiments.predictions.score_tables import read_table, rows_where
+    from bigbench_meta.export import check_run_folder, keep_apart
+    from bigbench_meta.jobs.experiments import write_one_function
+    from bigbench_meta.jobs.given import read_given
+
+    check_run_folder(out, force=force)
+    keep_apart(written=[out], read=[source, items])
+    table = source.suffix in (".csv", ".parquet") or source.name.endswith((".csv.gz", ".csv.xz"))
+    frame = read_table(source) if table else got(str(source), ref=None, cache_dir=None, offline=False).results.frame
+    chosen = rows_where(frame, where)
+    known, _ = read_given(items=items)
+    if known is not None:
+        chosen = chosen.assign(n_items=chosen["task"].astype(str).map(known.groupby("task")["n_items"].min()))
+    found = one_function(chosen, hard=hard, smooth=smooth, rng=np.random.default_rng(seed))
+    settings = {
+        "sources": [str(source)], "hard": hard, "smooth": list(smooth), "where": list(where),
+        "items": None if items is None else str(items), "seed": seed, "rows": len(chosen), "rows_left_out": len(frame) - len(chosen),
+    }  # fmt: skip
+    show_written(write_one_function(found, out, settings=settings, force=force), as_json=as_json)
 
 
 def _field_names(columns: tuple[str, ...], fields: tuple[str, ...]) -> dict[str, str]:

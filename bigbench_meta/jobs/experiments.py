@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from bigbench_meta.experiments.predictions.one_function import OneFunction
     from bigbench_meta.experiments.predictions.together import Predictions
     from bigbench_meta.experiments.rescoring.item_metrics import TokenUnit
     from bigbench_meta.experiments.rescoring.scoring import Rescored
@@ -88,6 +89,7 @@ def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None 
     from bigbench_meta.experiments.theory.fit import fit_curves, told
     from bigbench_meta.experiments.theory.model import equivalent_scale, rise_width, theory_summary, theory_table
     from bigbench_meta.experiments.theory.panels import theory_figure
+    from bigbench_meta.experiments.theory.rouge import rouge_table, said_of_rouge
 
     check_run_folder(out, force=force)
     keep_apart(written=[out], read=[measured])
@@ -102,7 +104,9 @@ def write_theory(theory: Theory, out: Path, *, seed: int, measured: Path | None 
         f"From accuracy alone {theory.length} tokens at c = {theory.c:.3g} and one token at c = {alone:.3g} cannot be told apart.",
         f"A test of {theory.items} items moves in steps of {1 / theory.items:.3g}.",
     ]
-    tables = {"theory": table, "theory_summary": summary}
+    rouge = rouge_table(rng=np.random.default_rng([seed, 2]))
+    sentences.append(said_of_rouge(rouge))
+    tables = {"theory": table, "theory_summary": summary, "theory_rouge": rouge}
     arguments: dict[str, object] = {**asdict(theory), "seed": seed}
     if curves is not None:
         fits = fit_curves(curves, length=theory.length, rng=np.random.default_rng([seed, 1]))
@@ -200,6 +204,54 @@ def write_predictions(found: Predictions, out: Path, *, settings: Mapping[str, o
     return Written(folder, sentences)
 
 
+def write_one_function(
+    found: OneFunction, out: Path, *, settings: Mapping[str, object], force: bool = False
+) -> Written:
+    """Write whether accuracy is one function of each smooth measure: verdicts, groups, shapes, points, and figures."""
+    from matplotlib.figure import Figure
+
+    from bigbench_meta.experiments.predictions.function_plots import accuracy_against_smooth
+
+    shapes = found.shapes
+    keys = list(zip(shapes["task"], shapes["smooth"], strict=True))
+    names = _file_names("one-function", keys)
+    figures: dict[str, Figure] = {}
+    with publication_style():
+        for (task, smooth), name in names.items():
+            own = found.points[(found.points["task"] == task) & (found.points["smooth"] == smooth)]
+            shape = shapes[(shapes["task"] == task) & (shapes["smooth"] == smooth)].iloc[0]
+            figures[name] = figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+            accuracy_against_smooth(own, shape, figure.subplots())
+    verdicts = found.verdicts
+    counts = verdicts.groupby(["smooth", "factor", "verdict"], as_index=False).size()
+    sentences = [
+        f"{smooth}, over {factor}: {verdict} in {n} tasks"
+        for smooth, factor, verdict, n in counts.itertuples(index=False)
+    ]
+    if len(verdicts) <= _MOST_SENTENCES:
+        sentences += [
+            f"{row['task']}, {row['smooth']}, over {row['factor']}: {row['sentence']}"
+            for row in verdicts.to_dict("records")
+        ]
+    named = shapes.groupby(["smooth", "shape"], as_index=False).size()
+    sentences += [
+        f"{smooth}: the function is a {shape} in {n} tasks" for smooth, shape, n in named.itertuples(index=False)
+    ]
+    if len(figures) < len(keys):
+        sentences.append(f"{len(figures)} of {len(keys)} figures are drawn; every point is in the tables")
+    folder = write_run_folder(
+        out,
+        tables={
+            "one_function": verdicts, "one_function_groups": found.groups, "one_function_shapes": shapes,
+            "one_function_points": found.points,
+        },
+        files=_figure_files(figures),
+        provenance=_provenance("predictions", settings, kind="real"),
+        force=force,
+    )  # fmt: skip
+    return Written(folder, sentences)
+
+
 def prediction_figures(found: Predictions) -> dict[str, Figure]:
     """One figure for each task and prediction, where there is something to see: name -> figure."""
     from matplotlib.figure import Figure
@@ -230,6 +282,13 @@ def prediction_figures(found: Predictions) -> dict[str, Figure]:
             figures[name] = figure = Figure(figsize=(9, 3.6), layout="constrained")
             points = tables["prediction_3_points"]
             draw.length_forms(points, tuple(figure.subplots(1, 2)), task=task, family=family)
+    if "prediction_3_lengths" in tables:
+        by_length = tables["prediction_3_lengths"]
+        for (task,), name in _file_names(
+            "prediction-3a", [(task,) for task in dict.fromkeys(by_length["task"])]
+        ).items():
+            figures[name] = figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+            draw.from_length_one(by_length, figure.subplots(), task=task)
     return figures
 
 
@@ -244,6 +303,8 @@ def _drawable(found: Predictions) -> int:
     if "prediction_3_points" in tables:
         fitted = tables["prediction_3_points"].dropna(subset=["fitted_accuracy"])
         count += len(fitted[["task", "family"]].drop_duplicates())
+    if "prediction_3_lengths" in tables:
+        count += tables["prediction_3_lengths"]["task"].nunique()
     return count
 
 

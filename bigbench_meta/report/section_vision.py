@@ -83,10 +83,13 @@ def vision_section(
         "The cuts overlap, and the p-values are not corrected for their number.",
         "vision_calibration": "One row is one curve and what the calibration says of it. The p-values are not corrected for the number of curves.",
         "vision_shapes": "One row is one metric of one family of models, averaged over trials.",
+        "vision_sparse_sizes": "One row is one metric of the LeNets and a number of sizes: medians, with 5% and 95% quantiles, over subsets of "
+        "the sizes that keep the smallest and the largest (after Mirage, Fig. 10C).",
         "vision_independence": "One row is one way of grouping test images, one size of group and one size of model.",
     }
     titles = {
         "vision_shapes": "Shape of every curve",
+        "vision_sparse_sizes": "Few sizes against many",
         "vision_independence": "Groups of images against independence",
         "vision_stopped_ladders": "Ladders stopped at each size",
         "vision_calibration": "The curves judged like those of BIG-bench",

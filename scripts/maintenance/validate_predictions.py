@@ -1,6 +1,6 @@
 """Simulate how often the tests of the three predictions err, and write the committed table.
 
-    python scripts/maintenance/validate_predictions.py                  # the cells that the table lacks; ten minutes of a core for all
+    python scripts/maintenance/validate_predictions.py                  # the cells that the table lacks; MINUTES of one core for all
     python scripts/maintenance/validate_predictions.py --limit 1        # one of them; the next call goes on
     python scripts/maintenance/validate_predictions.py --again          # all of them anew
 
@@ -18,14 +18,14 @@ from bigbench_meta.experiments.predictions.error_rates import CELLS, COLUMNS, Ce
 
 TABLE = Path(__file__).resolve().parents[2] / "bigbench_meta" / "data" / "predictions_validation.csv"
 SEED = 20261122
-SIMULATIONS = {1: 120, 2: 200, 3: 200}
+SIMULATIONS = {"1": 100, "2": 100, "3": 200, "3a": 200, "one function": 40}
 
 
 def coverage_rows() -> pd.DataFrame:
     """Coverage of the exact binomial interval, which needs no simulation."""
     rows = [
         (
-            2,
+            "2",
             f"95% exact interval at success {success:g}",
             "",
             1,
@@ -43,7 +43,7 @@ def coverage_rows() -> pd.DataFrame:
 
 
 def _has(table: pd.DataFrame, cell: Cell) -> bool:
-    own = table[(table["prediction"] == cell.prediction) & (table["tokens"] == cell.tokens)]
+    own = table[(table["prediction"] == cell.prediction) & (table["truth"] == cell.truth)]
     return bool(((own["points"] == cell.points) & (own["items"] == cell.items) & (own["length"] == cell.length)).any())
 
 
@@ -56,7 +56,11 @@ def _has(table: pd.DataFrame, cell: Cell) -> bool:
 )
 def main(*, limit: int, again: bool, out: Path) -> None:
     """Simulate the missing cells and write the table after each."""
-    table = coverage_rows() if again or not out.exists() else pd.read_csv(out, keep_default_na=False, na_values=[""])
+    table = (
+        coverage_rows()
+        if again or not out.exists()
+        else pd.read_csv(out, keep_default_na=False, na_values=[""], dtype={"prediction": str, "truth": str})
+    )
     missing = [cell for cell in CELLS if not _has(table, cell)]
     for done, cell in enumerate(missing[:limit], start=1):
         new = validate(cell, seed=SEED, simulations=SIMULATIONS[cell.prediction])

@@ -126,7 +126,7 @@ def test_subtasks_of_two_tasks_stay_apart(tmp_path):
 
 
 def test_scores_give_numbers_interval_figure_and_sentence(scores, tmp_path):
-    """From a CSV of scores: E with its interval, a calibrated p, a figure in three formats, and a sentence on stderr."""
+    """From a CSV of scores: E with its interval, a figure in three formats, and a sentence on stderr."""
     scores.to_csv(tmp_path / "s.csv", index=False)
     out = tmp_path / "out"
     done = CliRunner().invoke(
@@ -137,9 +137,8 @@ def test_scores_give_numbers_interval_figure_and_sentence(scores, tmp_path):
     (row,) = pd.read_csv(out / "tables" / "prediction_1.csv").to_dict("records")
     assert row["emergence_accuracy_low"] <= row["emergence_accuracy"] <= row["emergence_accuracy_high"]
     assert np.isnan(row["emergence_distance_low"])  # its noise is not in a table of scores
-    assert 0 < row["p_sharp_accuracy"] <= 1
-    assert row["sentence"] in done.stderr
-    assert "a ratio of" in row["sentence"]
+    assert row["looks_sharper_sentence"] in done.stderr
+    assert "a ratio of" in row["looks_sharper_sentence"]
     assert sorted(path.suffix for path in (out / "figures").iterdir()) == [".pdf", ".png", ".svg"]
     notes = json.loads((out / "provenance.json").read_text())["arguments"]["notes"]
     assert any("rows left out" in note for note in notes)

@@ -72,10 +72,33 @@ def packaged_large_counts() -> pd.DataFrame:
     return pd.read_csv(_FOLDER / "large_sample.csv")
 
 
+def packaged_length_scores() -> pd.DataFrame:
+    """Return accuracy and edit distance of every model and target length of contextual substitution, from the packaged scores.
+
+    Columns: ``task, family, model, scale, length, n_items, accuracy, distance``; means of 1,000 items, distance in tokens.
+    """
+    import pandas as pd
+
+    from bigbench_meta.loader import load_results
+
+    metrics = {"exact_str_match": "accuracy", "token_edit_distance": "distance"}
+    scores = load_results(_FOLDER, tasks=["contextual_substitution"]).frame
+    scores = scores[scores["metric"].isin(metrics) & ~scores["is_aggregate"]]
+    keys = ["task", "subtask", "family", "model", "scale"]
+    plain = scores[keys].astype({key: str for key in keys if key != "scale"})
+    wide = plain.assign(metric=scores["metric"].astype(str).map(metrics), score=scores["score"]).pivot_table(
+        index=keys, columns="metric", values="score"
+    )
+    table = wide.reset_index().merge(packaged_items(), on=["task", "subtask"])
+    table["length"] = table["subtask"].str.rsplit("_", n=1).str[-1].astype(int)
+    names = ["task", "family", "model", "scale", "length", "n_items", "accuracy", "distance"]
+    return pd.DataFrame(table[names].sort_values(["family", "length", "scale"], ignore_index=True))
+
+
 # Tables of the three predictions that ship, as `bigbench_meta.experiments.predictions.together` names them.
 PACKAGED_TABLES = (
     "prediction_1", "prediction_1_points", "prediction_2", "prediction_2_models", "prediction_2_points",
-    "prediction_3", "prediction_3_models", "prediction_3_points",
+    "prediction_3", "prediction_3_models", "prediction_3_points", "prediction_3_length_one", "prediction_3_lengths",
 )  # fmt: skip
 
 

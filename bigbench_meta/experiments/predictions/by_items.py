@@ -5,26 +5,30 @@ exact binomial interval and the resolution 1/n belong to the same outputs. Besid
 answer on the same items (the commonest target, or the commonest token at each place): taken from those very items, so a
 little too good, which makes "above chance" harder.
 
+How many hits there should be is what the paper's model says: ``n p ** L`` with the token success p of the same outputs
+(`through_metric.implied_accuracy`). A model from which it expects a thousandth of a hit is no evidence against it.
+
 PassUntil-style resolution (Hu et al. 2024, arXiv 2310.03262): where the log-probability of the target is given, the
 chance that one sampled answer passes is its exponential, and its mean over items resolves what no count can; where it is
 not, the number of items until the r-th hit estimates the same rate, (r - 1)/(k - 1) at the k-th item.
 
-Rule. A small model is one with no hit in the first ``FIRST`` items; testing it takes ten times as many. *Confirmed*: the
-majority of a family's small models have hits at the full size and beat the constant answer (exact McNemar test on the
-same items, one-sided, Holm over these models, 5%). *Not confirmed*: the majority do not, though the full size is large
-enough. *Undecided*: no model is at zero, or there are too few items. The unit of independence is the item.
+Rule. A small model is one with no hit in the first ``FIRST`` items; testing it takes ten times as many. *Confirmed*: it has hits at
+the full size and beats the constant answer (exact McNemar test on the same items, one-sided, Holm over the family's small
+models, 5%). *Not confirmed*: it does not, though with the rate that ``p ** L`` implies it would have with chance ``POWER`` or more.
+*Undecided*: it does not, and n items could not show it; ``items_needed`` says how many could. A family takes the verdict of most of
+its decided models. The unit of independence is the item.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from bigbench_meta.experiments.predictions.constant import constant_answer
+from bigbench_meta.experiments.predictions.through_metric import implied_accuracy
 
+if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -34,6 +38,8 @@ FIRST = 100
 MORE = 10
 # Hits at which inverse sampling stops; the estimate's relative error is about 1/sqrt(r), a third here.
 PASSES = 10
+# Chance of being shown that a rate must have before its absence speaks against it: one in twenty is missed by bad luck.
+POWER = 0.95
 _LEVEL = 0.95
 # Numbers that are resampled at a time.
 _BLOCK = 1_000_000
@@ -44,10 +50,12 @@ POINT_COLUMNS = [
 MODEL_COLUMNS = [
     "task", "subtask", "family", "model", "scale", "n_items", "hits", "accuracy", "low", "high",
     "first_hit_at", "hits_first", "constant_answer", "constant_hits", "p_above_constant", "p_holm",
+    "token_success", "expected_hits", "power", "items_needed", "model_verdict",
     "pass_rate", "pass_low", "pass_high", "pass_source",
 ]  # fmt: skip
 FAMILY_COLUMNS = [
-    "task", "subtask", "family", "n_items", "small_models", "lifted", "above_constant", "verdict", "sentence",
+    "task", "subtask", "family", "n_items", "small_models", "lifted", "above_constant", "not_resolvable", "expected_hits",
+    "items_needed", "verdict", "sentence",
 ]  # fmt: skip
 
 
@@ -60,38 +68,10 @@ def exact_interval(hits: int, n: int, *, level: float = _LEVEL) -> tuple[float, 
     >>> low, round(high, 4)  # 1 - .025 ** (1 / 100)
     (0.0, 0.0362)
     """
-    from scipy.special import betainccinv, betaincinv
+    from statsmodels.stats.proportion import proportion_confint
 
-    tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, tail))
-    high = 1.0 if hits == n else float(betainccinv(hits + 1, n - hits, tail))
-    return low, high
-
-
-def constant_answer(targets: Iterable[str]) -> tuple[str, int]:
-    """Best of two answers that ignore the question, and its hits: the commonest target, or the commonest character at each place.
-
-    The latter, which is what a model without skill tends to say, never has more hits; on a tie the answer that sorts first is
-    given.
-
-    Examples
-    --------
-    >>> constant_answer(["13", "13", "42"]), constant_answer(["12", "13", "43"])
-    (('13', 2), ('12', 1))
-    """
-    texts = list(targets)
-    counts = Counter(texts)
-    whole = min(counts, key=lambda text: (-counts[text], text))
-    places: list[Counter[str]] = [Counter() for _ in range(max(map(len, counts)))]
-    lengths: Counter[int] = Counter()
-    for text, count in counts.items():
-        lengths[len(text)] += count
-        for place, character in zip(places, text, strict=False):
-            place[character] += count
-    length = min(lengths, key=lambda n: (-lengths[n], n))
-    by_place = "".join(min(place, key=lambda c: (-place[c], c)) for place in places[:length])
-    best = min((whole, by_place), key=lambda text: (-counts.get(text, 0), text))
-    return best, counts.get(best, 0)
+    low, high = proportion_confint(hits, n, alpha=1 - level, method="beta")
+    return float(low), float(high)
 
 
 def item_growth(
@@ -125,10 +105,11 @@ def item_growth(
             if asked not in constants:
                 constants[asked] = constant_answer(asked)
             row = _model_row(hits, targets, constant=constants[asked])
+            row |= _implied(own)
             at, passes = np.flatnonzero(hits), own["pass"].to_numpy(float)
             rows.append(name | row | _pass_rate(at, passes, rng=rng, draws=draws))
         rows.sort(key=lambda row: (float(str(row["scale"])), str(row["model"])))
-        _holm(rows)
+        _judge_small(rows)
         models += rows
         families.append(head | _family_row(rows))
     return (
@@ -218,22 +199,62 @@ def _is_small(row: dict[str, object]) -> bool:
     return row["hits_first"] == 0 and int(str(row["n_items"])) >= MORE * FIRST
 
 
-def _holm(rows: list[dict[str, object]]) -> None:
-    """Adjust p over the small models of one family: the others are not part of the claim."""
-    small = sorted((row for row in rows if _is_small(row)), key=lambda row: float(str(row["p_above_constant"])))
-    worst = 0.0
-    for rank, row in enumerate(small):
-        worst = max(worst, min(1.0, float(str(row["p_above_constant"])) * (len(small) - rank)))
-        row["p_holm"] = worst
+def _implied(own: pd.DataFrame) -> dict[str, object]:
+    """Token success of one model and the hits that it implies."""
+    length = np.maximum(own["length"].to_numpy(float), 1.0)
+    found = implied_accuracy(own["hit"].to_numpy(float), own["right"].to_numpy(float), length)
+    return {"token_success": found.success, "expected_hits": len(own) * found.accuracy}
+
+
+def _judge_small(rows: list[dict[str, object]]) -> None:
+    """Adjust p over the small models of one family, the only ones the claim is about, and judge each."""
+    from scipy.stats import binom, chi2
+    from statsmodels.stats.multitest import multipletests
+
+    small = [row for row in rows if _is_small(row)]
+    if not small:
+        return
+    adjusted = multipletests([float(str(row["p_above_constant"])) for row in small], method="holm")[1]
+    for row, p in zip(small, adjusted, strict=True):
+        n, expected = int(str(row["n_items"])), float(str(row["expected_hits"]))
+        wins = _wins_needed(int(str(row["constant_hits"])), level=(1 - _LEVEL) / len(small))
+        power = float(binom.sf(wins - 1, n, expected / n))
+        # the mean at which a Poisson count reaches ``wins`` with chance POWER
+        enough = float(chi2.ppf(POWER, 2 * wins)) / 2
+        verdict = "undecided"
+        if int(str(row["hits"])) > 0 and p <= 1 - _LEVEL:
+            verdict = "confirmed"
+        elif power >= POWER:
+            verdict = "not confirmed"
+        needed = n * enough / expected if expected > 0 else float("inf")
+        row |= {"p_holm": float(p), "power": power, "items_needed": needed, "model_verdict": verdict}
+
+
+def _wins_needed(losses: int, *, level: float) -> int:
+    """Hits, on items where the constant answer is wrong, that the exact one-sided sign test asks for."""
+    from scipy.stats import binomtest
+
+    wins = losses + 1
+    while binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue > level:
+        wins += 1
+    return wins
 
 
 def _family_row(rows: list[dict[str, object]]) -> dict[str, object]:
     n = min(int(str(row["n_items"])) for row in rows)
     at_zero = [row for row in rows if row["hits_first"] == 0]
     small = [row for row in rows if _is_small(row)]
-    lifted = [row for row in small if int(str(row["hits"])) > 0]
-    above = [row for row in lifted if float(str(row["p_holm"])) <= 1 - _LEVEL]
-    counts = {"n_items": n, "small_models": len(small), "lifted": len(lifted), "above_constant": len(above)}
+    words = [row["model_verdict"] for row in small]
+    above, against, silent = (words.count(word) for word in ("confirmed", "not confirmed", "undecided"))
+    expected = sum(float(str(row["expected_hits"])) for row in small)
+    needed = min(
+        (float(str(row["items_needed"])) for row in small if row["model_verdict"] == "undecided"), default=np.nan
+    )
+    lifted = sum(int(str(row["hits"])) > 0 for row in small)
+    counts: dict[str, object] = {
+        "n_items": n, "small_models": len(small), "lifted": lifted, "above_constant": above,
+        "not_resolvable": silent, "expected_hits": expected if small else np.nan, "items_needed": needed,
+    }  # fmt: skip
     if not small:
         reason = (
             f"no model is at zero after {FIRST} items"
@@ -241,9 +262,11 @@ def _family_row(rows: list[dict[str, object]]) -> dict[str, object]:
             else f"{len(at_zero)} models have no hit in {min(FIRST, n)} items, and {n} items are fewer than the {MORE * FIRST} asked"
         )
         return counts | {"verdict": "undecided", "sentence": f"Undecided: {reason}."}
-    verdict = "confirmed" if 2 * len(above) > len(small) else "not confirmed"
     numbers = (
-        f"of {len(small)} models without a hit in {FIRST} items, {len(lifted)} have hits in {n} and {len(above)} beat the "
-        "best constant answer"
+        f"of {len(small)} models without a hit in {FIRST} items, {lifted} have hits in {n}, where p^L implies {expected:.2g} hits in all, "
+        f"and {above} beat the best constant answer"
     )
+    if silent:
+        numbers += f"; for {silent} it is not resolvable with {n} items (the best of them needs {needed:.2g})"
+    verdict = "undecided" if above == against else "confirmed" if above > against else "not confirmed"
     return counts | {"verdict": verdict, "sentence": f"{verdict.capitalize()}: {numbers}."}

@@ -1,28 +1,34 @@
-"""How often the tests of the three predictions err, by simulation with known truth.
+"""How often the judgements of the three predictions err, by simulation with known truth.
 
-Each cell fixes a truth, a number of scales or lengths and a number of items, draws outputs token by token, and hands them to
-the very functions that judge a user's outputs. What is counted: how often a test rejects a truth it should not reject
-(at 1, 5 and 10%), how often a 95% interval holds the truth, and how often a prediction is called confirmed.
+Each cell fixes a truth, a number of scales or lengths and a number of items, writes outputs token by token, and hands them to
+the very functions that judge a user's outputs. What is counted: the shares of verdicts, how often a test rejects a truth it
+should not reject (at 1, 5 and 10%), and how often a 95% interval holds the truth.
 
 Vocabulary
 ----------
-independent
-    Every token of an output is right with the same chance, by itself: the paper's assumption.
+law
+    The paper's model: token success ``exp(-(N / c) ** alpha)``, tokens independent. ``law -0.34`` has that exponent.
+step
+    Token success jumps at one size and is level on both sides: a true per-token step, which no metric makes.
+law and step
+    The law, with a jump on top of it.
 together
-    All tokens of an output are right or all are wrong: the strongest dependence, with the largest noise of a distance.
+    The law, but all tokens of an output are right or all are wrong: accuracy is p and not ``p ** L``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bigbench_meta.analysis.curves.laws import DEFAULT_BOUND
 from bigbench_meta.experiments.predictions.by_items import exact_interval, item_growth
 from bigbench_meta.experiments.predictions.by_length import length_forms
-from bigbench_meta.experiments.predictions.by_metric import metric_pairs
+from bigbench_meta.experiments.predictions.by_length_one import from_length_one
+from bigbench_meta.experiments.predictions.by_metric import PARTS, metric_pairs
+from bigbench_meta.experiments.predictions.one_function_rates import one_function_outcomes
 from bigbench_meta.experiments.predictions.outputs import ITEM_COLUMNS
+from bigbench_meta.experiments.rescoring.item_metrics import edit_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,75 +38,103 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-Tokens = Literal["independent", "together"]
 LEVELS = (0.01, 0.05, 0.10)
 DRAWS = 199
 COLUMNS = [
-    "prediction", "quantity", "tokens", "points", "items", "length", "expected", "found", "standard_error", "simulations",
+    "prediction", "quantity", "truth", "points", "items", "length", "expected", "found", "standard_error", "simulations",
 ]  # fmt: skip
-# Two decades and a third, as the packaged ladder.
+# The four sizes of GPT-3 that the paper uses; other families have two decades and a third, as the packaged ladder.
+GPT_SCALES = np.array([350e6, 1.3e9, 6.7e9, 175e9])
 _DECADES = 2.3
-# Success of a token at the largest scale.
-_TOP = 0.9
 _LETTERS = np.array(list("abcdefghij"))
+# Token success below and above a step; the small one is a jump that a smooth curve could pass for in a figure.
+_STEPS = {"step": (0.3, 0.95), "small step": (0.5, 0.75)}
+_JUMP = 0.35
 
 
 class Cell(NamedTuple):
-    """One setting: ``points`` scales (prediction 1) or lengths (prediction 3), ``items`` for each."""
+    """One setting: ``points`` scales (predictions 1 and 2), lengths (prediction 3) or runs, ``items`` for each."""
 
-    prediction: int
-    tokens: Tokens
+    prediction: str
+    truth: str
     points: int
     items: int
     length: int
 
 
 CELLS: tuple[Cell, ...] = (
-    *(Cell(1, "independent", m, n, 5) for m in (9, 5) for n in (1000, 100)),
-    *(Cell(1, "together", 9, n, 5) for n in (1000, 100)),
-    *(Cell(1, "independent", 9, n, 1) for n in (1000, 100)),
-    *(Cell(2, "independent", 1, n, 1) for n in (1000, 5000)),
-    *(Cell(3, tokens, 8, n, 8) for tokens in ("independent", "together") for n in (20, 100, 1000)),
+    *(Cell("1", "law -0.34", 4, n, k) for n in (1000, 100) for k in (1, 2, 5)),
+    *(Cell("1", truth, m, n, 5) for truth, m in (("law -0.2", 4), ("law -1.5", 9)) for n in (1000, 100)),
+    *(Cell("1", truth, m, n, 5) for truth in _STEPS for m in (4, 9) for n in (1000, 100)),
+    *(Cell("1", "law and step", 9, n, 5) for n in (1000, 100)),
+    *(Cell("1", "together", m, 1000, 5) for m in (4, 9)),
+    *(Cell("2", "constant answer", 1, n, 1) for n in (1000, 5000)),
+    *(Cell("2", "law -0.34", 4, n, k) for n in (1000, 10_000) for k in (3, 5)),
+    *(Cell("3", truth, 8, n, 8) for truth in ("law", "together") for n in (20, 100, 1000)),
+    *(Cell("3a", truth, 5, n, 5) for truth in ("law -0.34", "together") for n in (20, 100, 1000)),
+    *(
+        Cell("one function", truth, runs, n, 1)
+        for truth in ("one function", "break 0.1", "break 0.2")
+        for runs in (25, 8)
+        for n in (500, 5000)
+    ),
 )
 
 
-def smooth_success(points: int) -> tuple[Vector, Vector]:
-    """Scales, and token success of the steepest law that the test of sharpness calls smooth."""
-    scale = np.logspace(3, 3 + _DECADES, points)
-    loss = -np.log(_TOP) * (scale / scale[-1]) ** -DEFAULT_BOUND
-    return scale, np.exp(-loss)
+def token_success(truth: str, points: int) -> tuple[Vector, Vector]:
+    """Scales and token success of a truth of predictions 1 and 2.
+
+    Examples
+    --------
+    >>> token_success("step", 4)[1].tolist()
+    [0.3, 0.3, 0.95, 0.95]
+    """
+    scale = GPT_SCALES if points == len(GPT_SCALES) else np.logspace(3, 3 + _DECADES, points)
+    if truth in _STEPS:
+        return scale, np.where(np.arange(points) < points // 2, *_STEPS[truth])
+    middle = float(np.exp(np.log(scale).mean()))
+    alpha = float(truth.removeprefix("law ")) if truth.startswith("law -") else -0.34
+    # a token costs one nat at half the middle scale, so that the curve has both ends in view
+    success = np.exp(-((scale / (middle / 2)) ** alpha))
+    if truth == "law and step":
+        success = np.where(np.arange(points) < points // 2, success - _JUMP / 2, success + _JUMP / 2).clip(0.02, 0.98)
+    return scale, success
 
 
 def drawn_outputs(
-    scale: Vector, success: Vector, *, length: int, items: int, tokens: Tokens, rng: np.random.Generator
+    scale: Vector, success: Vector, *, length: int, items: int, rng: np.random.Generator, together: bool = False
 ) -> pd.DataFrame:
     """Outputs of one family of models to the same items, as ``load_outputs`` gives them; columns ``ITEM_COLUMNS``."""
     import pandas as pd
 
-    targets = ["".join(row) for row in rng.choice(_LETTERS, (items, length))]
-    shape = (len(scale), items, length if tokens == "independent" else 1)
+    asked = rng.integers(0, len(_LETTERS), (items, length))
+    shape = (len(scale), items, 1 if together else length)
     right = np.broadcast_to(rng.random(shape) < success[:, None, None], (len(scale), items, length))
-    wrong = (~right).sum(axis=2)
+    other = (asked + rng.integers(1, len(_LETTERS), right.shape)) % len(_LETTERS)
+    said = np.where(right, asked, other)
+    targets = ["".join(row) for row in _LETTERS[asked]] * len(scale)
+    outputs = ["".join(row) for row in _LETTERS[said.reshape(-1, length)]]
+    distance = [edit_distance(output, (target,)) for output, target in zip(outputs, targets, strict=True)]
     return pd.DataFrame(
         {
             "task": "t", "subtask": "t", "family": "f", "model": np.repeat([f"m{i}" for i in range(len(scale))], items),
             "scale": np.repeat(scale, items), "item": np.tile(np.arange(items), len(scale)),
-            "target": targets * len(scale), "length": length, "hit": (wrong == 0).ravel().astype(float),
-            "distance": wrong.ravel().astype(float), "pass": np.nan,
+            "target": targets, "length": length, "hit": right.all(axis=2).ravel().astype(float),
+            "distance": distance, "right": right.sum(axis=2).ravel(), "pass": np.nan,
         }
     )[ITEM_COLUMNS]  # fmt: skip
 
 
 def _metric_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
-    scale, success = smooth_success(cell.points)
-    items = drawn_outputs(scale, success, length=cell.length, items=cell.items, tokens=cell.tokens, rng=rng)
-    (row,) = metric_pairs(items, rng=rng, draws=DRAWS).to_dict("records")
-    found = {
-        f"p of sharpness, {what} <= {level:g}": float(row[column] <= level)
-        for what, column in (("accuracy", "p_sharp_accuracy"), ("edit distance", "p_sharp_distance"))
-        for level in LEVELS
-    }
-    return found | {"confirmed": float(row["verdict"] == "confirmed")}
+    scale, success = token_success(cell.truth, cell.points)
+    together = cell.truth == "together"
+    items = drawn_outputs(scale, success, length=cell.length, items=cell.items, rng=rng, together=together)
+    (row,) = metric_pairs(items, rng=rng, draws=DRAWS)[0].to_dict("records")
+    found: dict[str, float] = {}
+    for part, column in PARTS.items():
+        word = "explained" if part == "1b" else "confirmed"
+        found |= {f"{part} {said}": float(row[column] == said) for said in (word, f"not {word}")}
+    return found
 
 
 # Share of the commonest target, which a model with no skill can say every time.
@@ -109,9 +143,19 @@ _PASS = 0.02
 
 
 def _growth_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
+    if cell.truth == "constant answer":
+        return _no_skill(cell, rng)
+    # the small sizes of the law have a token success at which p ** L is near the resolution of the test
+    scale, success = token_success(cell.truth, cell.points)
+    items = drawn_outputs(scale, success * 0.6, length=cell.length, items=cell.items, rng=rng)
+    _, _, (row,) = (table.to_dict("records") for table in item_growth(items, rng=rng, draws=0))
+    return {word: float(row["verdict"] == word) for word in ("confirmed", "not confirmed", "undecided")}
+
+
+def _no_skill(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
     """A model that is right as often as the best constant answer, on other items; and the intervals of its pass rate."""
     n = cell.items
-    outputs = drawn_outputs(np.array([1e3]), np.array([_CONSTANT]), length=1, items=n, tokens="independent", rng=rng)
+    outputs = drawn_outputs(np.array([1e3]), np.array([_CONSTANT]), length=1, items=n, rng=rng)
     targets = [f"x{i}" if i % round(1 / _CONSTANT) else "7" for i in range(n)]
     outputs = outputs.assign(target=targets)
     _, (counted,), _ = (table.to_dict("records") for table in item_growth(outputs, rng=rng, draws=0))
@@ -128,28 +172,26 @@ def _growth_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _length_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
-    """Tokens that succeed with chance .85 at every length: accuracy .85 ** L, or with tokens together .85 always."""
+    """Tokens that succeed with chance .85 at every length: accuracy .85 ** L, or with tokens together .85 ** L of whole outputs."""
     import pandas as pd
 
-    p, one = 0.85, np.array([1e3])
-    lengths = range(1, cell.points + 1)
+    p, one, independent = 0.85, np.array([1e3]), cell.truth == "law"
     # together: the chance of a whole output falls geometrically, and so does the share of outputs with all tokens right
     parts = [
         drawn_outputs(
-            one, np.array([p if cell.tokens == "independent" else p**k]),
-            length=k, items=cell.items, tokens=cell.tokens, rng=rng,
+            one, np.array([p if independent else p**k]), length=k, items=cell.items, rng=rng, together=not independent
         )
-        for k in lengths
-    ]  # fmt: skip
+        for k in range(1, cell.points + 1)
+    ]
     _, (row,), _ = (
-        table.to_dict("records") for table in length_forms(pd.concat(parts, ignore_index=True), rng=rng, draws=DRAWS)
+        table.to_dict("records") for table in length_forms(_substituted(pd.concat(parts)), rng=rng, draws=DRAWS)
     )
     if row["draws"] == 0:
         return {"undecided": 1.0}
     found = {"undecided": float(row["verdict"] == "undecided")}
     names = {"accuracy_p": "p of the geometric form", "accuracy_curvature_p": "p of its curvature"}
     slopes = {"log_slope": np.log(p)}
-    if cell.tokens == "independent":  # together, the distance L (1 - p ** L) is no straight line
+    if independent:  # together, the distance L (1 - p ** L) is no straight line
         names |= {"distance_p": "p of the linear form", "distance_curvature_p": "p of the line's curvature"}
         slopes |= {"slope": 1 - p}
         found |= {verdict: float(row["verdict"] == verdict) for verdict in ("confirmed", "not confirmed")}
@@ -161,10 +203,37 @@ def _length_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
     return found
 
 
-_OUTCOMES: dict[int, Callable[[Cell, np.random.Generator], dict[str, float]]] = {
-    1: _metric_outcomes,
-    2: _growth_outcomes,
-    3: _length_outcomes,
+def _substituted(items: pd.DataFrame) -> pd.DataFrame:
+    """The theory's distance, which counts wrong tokens; Levenshtein's, which forgives shifts, is no straight line itself."""
+    return items.assign(distance=items["length"] - items["right"]).reset_index(drop=True)
+
+
+def _length_one_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
+    """Four sizes and lengths of 1 to 5, as in the paper."""
+    import pandas as pd
+
+    together = cell.truth == "together"
+    scale, success = token_success(cell.truth, len(GPT_SCALES))
+    parts = [
+        drawn_outputs(scale, success, length=k, items=cell.items, rng=rng, together=together)
+        for k in range(1, cell.points + 1)
+    ]
+    points, _, _ = length_forms(pd.concat(parts, ignore_index=True), rng=rng, draws=0)
+    families, _ = from_length_one(points, rng=rng, draws=DRAWS)
+    (row,) = families.to_dict("records")
+    return {word: float(row["verdict"] == word) for word in ("confirmed", "not confirmed", "undecided")}
+
+
+def _function_outcomes(cell: Cell, rng: np.random.Generator) -> dict[str, float]:
+    return one_function_outcomes(truth=cell.truth, runs=cell.points, items=cell.items, rng=rng)
+
+
+_OUTCOMES: dict[str, Callable[[Cell, np.random.Generator], dict[str, float]]] = {
+    "1": _metric_outcomes,
+    "2": _growth_outcomes,
+    "3": _length_outcomes,
+    "3a": _length_one_outcomes,
+    "one function": _function_outcomes,
 }
 
 

@@ -9,6 +9,8 @@ distance
     else a character.
 length
     Tokens of the (first) target.
+right
+    Tokens of the (first) target that the output has at their place.
 pass
     Probability that one sampled answer is the target, from its log-probability; NaN where there is none.
 """
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ITEM_COLUMNS = [
-    "task", "subtask", "family", "model", "scale", "item", "target", "length", "hit", "distance", "pass",
+    "task", "subtask", "family", "model", "scale", "item", "target", "length", "hit", "distance", "right", "pass",
 ]  # fmt: skip
 # Fields of a record that a file may call otherwise.
 RENAMED = ("task", "subtask", "family", "model", "scale", "target", "targets", "output", "target_logprobs")
@@ -109,7 +111,7 @@ def load_outputs(
             "or leave it away"
         )
     names = ["task", "subtask", "family", "model", "scale", "target", "words", "characters", "hit"]
-    names += ["word_distance", "character_distance", "pass", "spaced"]
+    names += ["word_distance", "character_distance", "words_right", "characters_right", "pass", "spaced"]
     items = pd.DataFrame(rows, columns=names)
     items, notes = _in_series(items, models=models)
     if len(files) < len(paths):
@@ -117,6 +119,7 @@ def load_outputs(
     spaced = items.groupby("task")["spaced"].transform("any")
     items["length"] = items["words"].where(spaced, items["characters"])
     items["distance"] = items["word_distance"].where(spaced, items["character_distance"])
+    items["right"] = items["words_right"].where(spaced, items["characters_right"])
     items["item"] = items.groupby(["task", "subtask", "family", "model"]).cumcount()
     units = {
         str(task): "word" if any_space else "character"
@@ -174,7 +177,7 @@ class _Answer(msgspec.Struct):
 
 
 def packaged_large_items() -> pd.DataFrame:
-    """Read the packaged ladder's large sample: columns ``ITEM_COLUMNS``, with ``distance`` and ``pass`` NaN."""
+    """Read the packaged ladder's large sample: columns ``ITEM_COLUMNS``, with ``pass`` NaN."""
     import lzma
 
     import pandas as pd
@@ -188,7 +191,21 @@ def packaged_large_items() -> pd.DataFrame:
     items["hit"] = (items["target"] == items["output"]).astype(float)
     items["length"] = items["target"].str.len()
     items["item"] = items.groupby(["task", "subtask", "family", "model"]).cumcount()
-    return items.assign(distance=math.nan, **{"pass": math.nan})[ITEM_COLUMNS]
+    pairs = list(zip(items["output"], items["target"], strict=True))
+    items["distance"] = [edit_distance(output, (target,)) for output, target in pairs]
+    items["right"] = [places_right(output, target) for output, target in pairs]
+    return items.assign(**{"pass": math.nan})[ITEM_COLUMNS]
+
+
+def places_right(output: Sequence[str], target: Sequence[str]) -> int:
+    """Count the places of the target at which the output has the same token.
+
+    Examples
+    --------
+    >>> places_right("abx", "abc"), places_right("", "abc")
+    (2, 0)
+    """
+    return sum(said == wanted for said, wanted in zip(output, target, strict=False))
 
 
 def _row(item: Item) -> tuple[object, ...]:
@@ -207,6 +224,8 @@ def _row(item: Item) -> tuple[object, ...]:
         exact_match(output, targets),
         edit_distance(split_tokens(output, "word"), words),
         edit_distance(output, targets),
+        places_right(split_tokens(output, "word"), words[0]),
+        places_right(output, targets[0]),
         math.exp(min(log_pass, 0.0)) if not math.isnan(log_pass) else math.nan,
         len(words[0]) > 1,
     )

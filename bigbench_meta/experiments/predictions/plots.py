@@ -37,7 +37,7 @@ def metric_pair(
     points
         ``prediction_1_points``. A colour is a subtask (in the ladder a target length), a line a family.
     axs
-        Left for accuracy with exact binomial intervals, right for edit distance.
+        Left for accuracy with exact binomial intervals, dotted what token success implies of it; right for edit distance.
     task
         Which task.
     only
@@ -55,6 +55,8 @@ def metric_pair(
             name = _spoken(str(subtask).removeprefix(f"{task}:"), most=30) if number == 0 else None
             errors = np.array([line["accuracy"] - line["low"], line["high"] - line["accuracy"]]).clip(min=0)
             axs[0].errorbar(line["scale"], line["accuracy"], yerr=errors, marker=marker[family], elinewidth=0.6, **look)
+            if "implied_accuracy" in line:
+                axs[0].plot(line["scale"], line["implied_accuracy"], ls=":", color=look["color"], lw=1)
             axs[1].plot(line["scale"], line["distance"], marker=marker[family], label=name, **look)
     unit = " (tokens)" if rows["distance_se"].notna().any() else ""  # a table of scores does not say
     for ax, label in zip(axs, ("accuracy (exact match)", f"edit distance{unit}"), strict=True):
@@ -96,8 +98,8 @@ def ratio_intervals(pairs: pd.DataFrame, ax: Axes) -> Axes:
     Parameters
     ----------
     pairs
-        ``prediction_1``. A group is a subtask, a marker a family; filled where accuracy is sharp by the calibrated test
-        and edit distance is not, open elsewhere. Pairs without a finite ratio are left out and counted in the title.
+        ``prediction_1``. A group is a subtask, a marker a family; filled where accuracy looks sharper by prediction 1a, open
+        elsewhere. Pairs without a finite ratio are left out and counted in the title.
     """
     rows = pairs[np.isfinite(pairs["ratio"]) & (pairs["ratio"] > 0)]
     subtasks = sorted(rows["subtask"].unique(), key=lambda name: (str(name).split(":")[0], _natural(name)))
@@ -106,7 +108,7 @@ def ratio_intervals(pairs: pd.DataFrame, ax: Axes) -> Axes:
         own = rows[rows["family"] == family].set_index("subtask").reindex(subtasks)
         x = np.arange(len(subtasks)) + 0.22 * (rank - (len(families) - 1) / 2)
         errors = np.array([own["ratio"] - own["ratio_low"], own["ratio_high"] - own["ratio"]]).clip(min=0)
-        shown = (own["q_sharp_accuracy"] <= 0.05) & (own["p_sharp_distance"] > 0.05)
+        shown = own["looks_sharper"] == "confirmed"
         look = Look(color=_shade(rank, len(families)), marker=_FAMILIES[rank % len(_FAMILIES)], ms=4, lw=0)
         ax.errorbar(x, own["ratio"], yerr=errors, elinewidth=0.9, mfc="none", label=as_drawn(family, most=40), **look)
         ax.plot(x[shown], own["ratio"][shown], **look)
@@ -173,6 +175,33 @@ def item_growth(points: pd.DataFrame, models: pd.DataFrame, ax: Axes, *, task: s
     heading = f"{_spoken(subtask.replace(':', ': '), most=40)}: M = {own['scale'].nunique()}, {families} famil{'y' if families == 1 else 'ies'}"
     ax.set_title(f"{heading}\ntriangles: no hit, upper end of the interval", loc="left", size=8)
     ax.legend(fontsize=6, frameon=False, loc="upper left")
+    return ax
+
+
+def from_length_one(lengths: pd.DataFrame, ax: Axes, *, task: str) -> Axes:
+    """Draw E of accuracy over scale against target length: observed, and predicted from length 1 with nothing fitted.
+
+    Parameters
+    ----------
+    lengths
+        ``prediction_3_lengths``. A colour and marker is a family; points are observed, dashed lines predicted.
+    """
+    rows = lengths[lengths["task"] == task]
+    families = sorted(rows["family"].unique())
+    for rank, family in enumerate(families):
+        own, colour = rows[rows["family"] == family].sort_values("length"), _shade(rank, len(families))
+        ax.plot(
+            own["length"], own["emergence"], marker=_FAMILIES[rank % len(_FAMILIES)], ms=4, lw=0, color=colour,
+            label=as_drawn(family, most=30),
+        )  # fmt: skip
+        ax.plot(own["length"], own["emergence_predicted"], color=colour, lw=1.1, ls="--")
+    ax.set_yscale("log")
+    ax.set_xlabel("target length (tokens)")
+    ax.set_ylabel("E of accuracy")
+    ax.set_title(
+        f"points: observed, n = {_span(rows['n_items'])}\ndashed: from length 1, nothing fitted", loc="left", size=8
+    )
+    ax.legend(fontsize=6, frameon=False)
     return ax
 
 

@@ -16,7 +16,7 @@ from bigbench_meta.errors import TableError
 from bigbench_meta.table_files import as_floats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -228,6 +228,26 @@ def read_table(path: Path) -> pd.DataFrame:
         frame: pd.DataFrame = parquet_table(path, error=TableError).to_pandas()
         return frame
     return csv_frame(path, expected="CSV with a header, or Parquet")
+
+
+def rows_where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """Keep the rows whose columns have the values of ``COLUMN=VALUE`` conditions, compared as text.
+
+    Raises
+    ------
+    TableError
+        If a condition has no ``=``, names no column, or leaves no row.
+    """
+    kept = frame
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals or column not in frame.columns:
+            raise TableError(f"condition {condition!r}: expected COLUMN=VALUE with COLUMN one of {_listed(frame)}")
+        kept = kept[kept[column].astype(str) == value]
+        if kept.empty:
+            seen = ", ".join(sorted(frame[column].astype(str).unique())[:8])
+            raise TableError(f"condition {condition!r}: no row has it; {column} has {seen:.200}")
+    return kept
 
 
 def _column(frame: pd.DataFrame, field: str, columns: Mapping[str, str] | None) -> str | None:

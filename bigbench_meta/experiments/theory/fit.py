@@ -234,6 +234,32 @@ def _undefined(scale: NDArray[np.float64], value: NDArray[np.float64], likelihoo
     return ""
 
 
+def law_fits(x: NDArray[np.float64], success: NDArray[np.float64], tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit ``exp(-exp(b0 + b1 x))`` to many curves of token success by binomial maximum likelihood.
+
+    Parameters
+    ----------
+    x
+        Shape (M,), natural logarithms of scale, centred.
+    success
+        Shape (B, M), shares in [0, 1].
+    tokens
+        Shape (M,), tokens behind each share.
+
+    Returns
+    -------
+    array of shape (B, 2)
+        ``b0`` and the exponent ``b1``; very large in size where the curve is a clean step.
+    """
+    design = np.column_stack([np.ones_like(x), x])
+    return _score_fit(design, success, np.broadcast_to(tokens, success.shape), "binomial")
+
+
+def law_success(x: NDArray[np.float64], beta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the success of fits by `law_fits`: beta (B, 2) -> (B, M)."""
+    return _success(beta[:, :1] + beta[:, 1:] * x)
+
+
 def _success(eta: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-np.exp(np.clip(eta, _ETA_LOW, _ETA_HIGH)))
 

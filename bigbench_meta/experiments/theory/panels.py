@@ -56,7 +56,7 @@ def theory_panel(table: pd.DataFrame, ax: Axes | None = None, *, metric: str) ->
         if last and line["measured"].notna().any():
             ax.plot(
                 line["scale"], line["measured"], "o", ms=3.6, mfc="none", mec=_MEASURED,
-                label=f"measured, n = {int(line['items'].iloc[0])}",
+                label=f"simulated, n = {int(line['items'].iloc[0])}",
             )  # fmt: skip
     ax.set_xscale("log")
     if logarithmic:

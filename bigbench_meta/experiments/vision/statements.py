@@ -17,6 +17,7 @@ import numpy as np
 from bigbench_meta.emergence import emergence_score, linearity, observed_width
 from bigbench_meta.experiments.vision.image_metrics import closed_form
 from bigbench_meta.experiments.vision.outcomes_table import mean_by_scale, threshold_table
+from bigbench_meta.experiments.vision.sparse_sizes import said_of_sparse_sizes, sparse_sizes
 from bigbench_meta.experiments.vision.training_plan import EXPERIMENTS, LONGEST, sizes_within_rise
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ def findings(frame: pd.DataFrame) -> Findings:
     Returns
     -------
     Findings
-        Tables: ``vision_shapes`` (see `shape_table`) and ``vision_independence`` (see `independence_table`).
+        Tables: ``vision_shapes`` (see `shape_table`), ``vision_independence`` (see `independence_table`) and, for the LeNets,
+        ``vision_sparse_sizes`` (see `sparse_sizes`).
     """
     import pandas as pd
 
@@ -176,6 +178,11 @@ def findings(frame: pd.DataFrame) -> Findings:
     sentences += [_said_of_independence(table) for table in independence]
     sentences += [_said_of_score(frame, shapes, present)]
     tables = {"vision_shapes": shapes}
+    if "lenet" in present:
+        metrics = {"smooth": SMOOTH["lenet"], "hard": hard_metric(frame, "lenet")}
+        # the subsets are part of the definition of the table, so their generator is fixed
+        tables["vision_sparse_sizes"] = sparse_sizes(frame, "lenet", rng=np.random.default_rng(0), **metrics)
+        sentences.append(said_of_sparse_sizes(tables["vision_sparse_sizes"], **metrics))
     if independence:
         tables["vision_independence"] = pd.concat(independence, ignore_index=True)
     return Findings(tuple(sentences), tables)

@@ -259,7 +259,7 @@ def test_figure_has_six_panels_and_says_n(table):
     figure = theory_figure(table, th.theory_summary(table), c=1e8, alpha=-0.34)
     assert {ax.get_ylabel() for ax in figure.axes} == {label for label, _, _ in PANELS.values()}
     texts = [t.get_text() for t in figure.axes[2].get_legend().get_texts()]
-    assert "measured, n = 100" in texts
+    assert "simulated, n = 100" in texts
 
 
 def test_unknown_panel_lists_the_choices(table):
