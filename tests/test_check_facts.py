@@ -21,7 +21,7 @@ class Task:
     def evaluate_model(self, model):
         return [
             task.ScoreData({}, preferred_score="full", low_score=-1.0, high_score=0.0, subtask_description=f"{kind} part"),
-            task.ScoreData({}, preferred_score="accuracy", low_score=0, high_score=len(x), subtask_description="whole"),
+            task.ScoreData({}, preferred_score="made_up", low_score=0, high_score=len(x), subtask_description="whole"),
         ]
 """
 
@@ -85,7 +85,7 @@ def test_what_an_archive_says(package):
     assert set(leaves) == {"plain", "parent:One", "parent:t?"}
     assert leaves["plain"][2:6] == (4, 3, 0, pytest.approx((1 / 2 + 1 / 2 + 1 / 4) / 3))
     assert leaves["parent:One"][2:6] == (1, 1, 1, pytest.approx(1 / 3))
-    assert [(each.metric, each.low) for each in package.declared["game"]] == [("full", -1.0), ("accuracy", 0.0)]
+    assert [(each.metric, each.low) for each in package.declared["game"]] == [("full", -1.0), ("made_up", 0.0)]
     assert package.ranges["bleu"] == (0, 100)
     assert package.templates == {"plain"}
     assert package.n_definitions == 4
@@ -134,5 +134,5 @@ def test_a_preferred_metric_without_a_direction(package):
     import check_facts
 
     directions, ranges = check_facts.check_registry(package)
-    assert [said.partition(":")[0] for said in directions.differences] == ["accuracy of game", "full of game"]
+    assert [said.partition(":")[0] for said in directions.differences] == ["full of game", "made_up of game"]
     assert ranges.differences == []

@@ -61,7 +61,10 @@ CONTINUITIES = ("yes", "no", "unknown")
 # Exponentials of a loss: what is linear in the log-likelihood is their logarithm.
 EXPONENTIALS = ("ppl", "perplexity", "word_perplexity", "byte_perplexity")
 # All or nothing of each item, but no mean over items: the noise of a share of n items is not theirs.
-NO_MEANS = frozenset(["expected_calibration_error", "macro_f1"])
+NO_MEANS = frozenset(
+    ["expected_calibration_error", "macro_f1", "classification_macro_f1", "classification_micro_f1", "mcc", "pass@10", "pass@100",
+     "inst_level_loose_acc", "inst_level_strict_acc"]
+)  # fmt: skip
 _FAULTS = 10  # that a message names; a file may have as many as rows
 
 
