@@ -45,10 +45,10 @@ def stages(tmp_path_factory) -> dict[str, Stage]:
     """Run, load and rescore on small sources; ``OUT`` and ``CACHE`` stand for the folders of an attempt."""
     root = tmp_path_factory.mktemp("sources")
     draw = random.Random(7)
-    table = ["task,metric,family,model,scale,score"]
+    table = ["task,metric,family,model,scale,score,n_items"]
     for task in ("maps", "sums", "verbs"):
         table += [
-            f"{task},exact_match,F,m{size},{10 ** (6 + size)},{min(1, size**3 / 216 + draw.random() / 50)}"
+            f"{task},exact_match,F,m{size},{10 ** (6 + size)},{min(1, size**3 / 216 + draw.random() / 50)},200"
             for size in range(7)
         ]
     (root / "own.csv").write_text("\n".join(table) + "\n")

@@ -231,9 +231,10 @@ def test_tar_header_that_asks_for_much_memory(tmp_path: Path) -> None:
 
 
 def test_other_files_are_no_archives(tmp_path: Path) -> None:
-    """A file that is neither bundle nor archive, and a ref for an archive, are wrong sources."""
-    write(tmp_path, {"x.csv": b"task,score\n", "empty.zip": b""})
-    for name in ("x.csv", "empty.zip"):
+    """A file that is neither bundle nor archive, and a ref for an archive, are wrong sources; a text file is one of results."""
+    write(tmp_path, {"x.csv": b"task,score\n", "empty.zip": b"", "noise": b"\0\1\2"})
+    assert [entry.path for entry in fetch(tmp_path / "x.csv", cache_dir=tmp_path / "cache").entries] == ["x.csv"]
+    for name in ("empty.zip", "noise"):
         with pytest.raises(SourceError, match="expected a folder, a git bundle, or a zip or tar archive"):
             fetch(tmp_path / name, cache_dir=tmp_path / "cache")
     with pytest.raises(SourceError, match="only git sources have commits"):
