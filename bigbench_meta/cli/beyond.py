@@ -37,6 +37,7 @@ def mirage_command(
     *,
     items: Path | None,
     ref: str | None,
+    path: str | None,
     cache_dir: Path | None,
     offline: bool,
     definitions: bool,
@@ -52,11 +53,14 @@ def mirage_command(
     from bigbench_meta.export import check_run_folder, keep_apart
     from bigbench_meta.jobs.experiments import write_mirage
     from bigbench_meta.jobs.given import read_given
+    from bigbench_meta.jobs.sources import Selection
 
     check_run_folder(out, force=force)
     keep_apart(written=[out], read=[source, items])
     known, _ = read_given(items=items)
-    found = got(source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions)
+    found = got(
+        source, ref=ref, cache_dir=cache_dir, offline=offline, definitions=definitions, selection=Selection(path=path)
+    )
     results = found.results
     say_notes(found)
     settings = {

@@ -33,14 +33,15 @@ def test_starting_loads_nothing_heavy(code, seconds):
 
 
 def test_an_option_means_the_same_in_every_command():
-    """Options of one name have one help text; only --out (a file or a folder) and --source differ."""
+    """Options of one name have one help text, but for those that speak of a file or folder, a source or an export."""
     texts = defaultdict(set)
     for command in main.commands.values():
         for option in command.params:
             if isinstance(option, click.Option):
                 texts[option.opts[0]].add(option.help)
     different = {name: sorted(map(str, said)) for name, said in texts.items() if len(said) > 1}
-    assert set(different) == {"--out", "--source"}
+    # --format is of the source or of an export; --models holds sizes of models or names them; --task picks one or several.
+    assert set(different) == {"--out", "--source", "--format", "--models", "--task"}
 
 
 def test_the_seed_of_vision_is_the_one_of_the_packaged_results():

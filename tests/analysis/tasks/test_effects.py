@@ -32,10 +32,11 @@ def results(scores, metric, *, family="F", shots=0) -> pd.DataFrame:
 def with_metrics(*rows) -> pd.DataFrame:
     """The registry with further metrics (name, direction, linearity)."""
     more = pd.DataFrame(rows, columns=["metric", "direction", "linearity"])
-    return pd.concat(
+    both = pd.concat(
         [bm.metrics(), more.assign(task="", low=np.nan, high=np.nan, continuous="yes", source="test")],
         ignore_index=True,
     )
+    return both.drop_duplicates(["metric", "task"], keep="last")
 
 
 def both(frame, registry=None, **more) -> tuple[pd.DataFrame, pd.DataFrame]:
