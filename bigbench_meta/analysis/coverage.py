@@ -16,6 +16,7 @@ _REASONS = (
     ("missing values", "a score or a size is missing", "see the problems found while reading, and --models FILE for sizes"),
     ("direction of the metric unknown", "which end of the metric is better is unknown", "say it in a column direction, or with --metrics-file FILE"),
     ("noise unknown", "neither items nor errors are known", "give items (--items FILE, or a column n_items) or errors (a column stderr), or more tasks of the metric"),
+    ("scores too large", "scores are so large that their squares are no numbers", "check the scores, or give them in a larger unit"),
     ("metric not preferred", "another metric of the task is preferred", "with fewer than 4,000 curves all are tested: select tasks"),
 )  # fmt: skip
 _NAMED = 4  # metrics that a sentence names

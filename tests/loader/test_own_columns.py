@@ -124,9 +124,12 @@ def test_refused_lines(tmp_path: Path, text: str, message: str):
 
 
 def test_a_frame_of_lists():
-    """Columns that no cell can hold are named."""
+    """Columns that no cell can hold are named; where a frame has no types, each cell is on record."""
+    lists = FRAME.assign(score=[[1.0]] * 5)
     with pytest.raises(LoadError, match=r"frame: column 'score' holds list<.*>; expected text, numbers or booleans"):
-        bm.load_results(FRAME.assign(score=[[1.0]] * 5))
+        bm.load_results(pa.Table.from_pandas(lists))
+    found = bm.load_results(lists)
+    assert (len(found.frame), len(found.problems)) == (0, 5)
 
 
 def test_values_of_json_that_no_cell_holds(tmp_path: Path):

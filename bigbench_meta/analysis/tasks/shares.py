@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bigbench_meta.analysis.curves.prepare import LARGEST_SCORE
 from bigbench_meta.analysis.tasks.mixture import at_masses, fit, profile_interval
 from bigbench_meta.analysis.tasks.shape_cells import EXPONENTS, N_PHI, SIZES, cells, likelihoods
 from bigbench_meta.emergence import curve_points
@@ -264,7 +265,7 @@ def _usable(curves: pd.DataFrame, frame: pd.DataFrame, registry: pd.DataFrame) -
         word = "items" if np.isfinite(n_items) else "share" if is_share else f"metric {table['metric'][position]}"
         kinds.append(f"{table['family'][position]}\n{word}")
         usable = len(y) >= MIN_SCALES and np.isfinite(y).all() and (scale > 0).all() and fact["direction"] != "unknown"
-        if usable and not points.has_unplaced[number]:
+        if usable and np.abs(score).max() <= LARGEST_SCORE and not points.has_unplaced[number]:
             kept[position] = True
             x = tuple(np.log10(scale).tolist())
             found[position] = likelihoods(x, y, n_items=n_items, is_share=is_share)
