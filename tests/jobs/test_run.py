@@ -200,6 +200,7 @@ def test_lengths_file(tmp_path):
 
 
 @pytest.mark.real
+@pytest.mark.timeout(900)  # a minute on a quiet machine
 def test_published_scores_from_end_to_end(shared_data, tmp_path):
     """The published scores: 120 tasks by 12 models, no problem found, the known top curve, everything written."""
     made = run(
