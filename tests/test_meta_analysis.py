@@ -39,7 +39,7 @@ def test_without_a_source_it_analyses_the_packaged_ladder(tmp_path):
     done = run(cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3051 scores, 0 problems" in done.stdout
-    assert "63 (94.0%)" in done.stdout
+    assert "an undecided curve is not shown to be smooth" in done.stdout.lower()  # the ladder holds no claimed task
     made = tmp_path / "meta-analysis"
     assert sorted(path.name for path in made.iterdir()) == [
         "claims.csv", "concentration.csv", "curves.csv", "emergence_by_metric.pdf", "problems.csv", "results.csv",
