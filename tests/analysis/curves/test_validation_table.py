@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the digest is of the syntax tree as Python 3.11 gives it")
 def test_the_rows_of_curves_are_of_this_code(script: ModuleType) -> None:
     """A change of the analysis of curves, comments apart, asks for another run of the validation."""
     table = pd.read_csv(Path(bigbench_meta.__file__).parent / "data" / "validation.csv", keep_default_na=False)
